@@ -1,0 +1,2 @@
+//! logmon
+fn main(){}
