@@ -98,6 +98,23 @@ impl Level {
         Self::ALL.into_iter().find(|level| stem.eq_ignore_ascii_case(level.as_str()))
     }
 
+    /// As [`Level::from_word`], quick for the words of nearly all events.
+    pub(crate) fn from_bytes(word: &[u8]) -> Option<Self> {
+        let mut lower = [0u8; 8];
+        let prefix = lower.get_mut(..word.len()).unwrap_or_default();
+        prefix.copy_from_slice(word.get(..prefix.len()).unwrap_or_default());
+        lower.make_ascii_lowercase();
+        match &lower {
+            b"trace\0\0\0" => Some(Self::Trace),
+            b"debug\0\0\0" => Some(Self::Debug),
+            b"info\0\0\0\0" => Some(Self::Info),
+            b"warn\0\0\0\0" | b"warning\0" => Some(Self::Warn),
+            b"error\0\0\0" => Some(Self::Error),
+            b"fatal\0\0\0" => Some(Self::Fatal),
+            _ => Self::from_word(std::str::from_utf8(word).ok()?),
+        }
+    }
+
     /// The level of a bare number, whose scheme nothing names.
     ///
     /// 10, 20 ... 60 are pino's and bunyan's; 0 to 7 are syslog's severities; the rest of 8 to 24

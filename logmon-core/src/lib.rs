@@ -1,12 +1,38 @@
 //! Event model, filter algebra and broadcast hub of logmon.
 
+pub mod json;
+pub mod msgpack;
+
+mod entries;
 mod event;
+mod field_map;
+mod group;
+mod journal;
 mod level;
+mod log;
+mod map;
+mod position;
+mod route;
 mod tag;
 mod time;
+mod value;
 
+pub use entries::{
+    Entries, EntryError, EntryErrorKind, Index, MAX_RECORD_BYTES, Oddities, Reading, TimeUnit,
+};
 pub use event::{Event, Scalar};
+pub use field_map::{FieldMap, FieldMapError, LEVEL_KEYS, MESSAGE_KEYS, SOURCE_KEYS};
+pub use group::{
+    Batch, Fingerprint, Group, GroupBuilder, LogRef, MAX_GROUP_BYTES, NewBatch, write_entry,
+};
+pub use journal::{
+    AppendError, BoxFuture, Commit, Committed, Journal, MemoryJournal, Promise, ReadError,
+};
 pub use level::{Level, LevelCounts, ParseLevelError};
+pub use log::Log;
+pub use position::{Epoch, EventId, ParseEventIdError, Position};
+pub use route::RouteSet;
 pub use tag::{MAX_TAG_PATTERN_BYTES, MAX_TAG_PATTERN_DEPTH};
 pub use tag::{Tag, TagPattern, TagPatternError, TagPatternWarning};
 pub use time::{ParseTimestampError, Timestamp};
+pub use value::{Map, Value};

@@ -278,6 +278,8 @@ impl serde::Serialize for TagPattern {
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for TagPattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <String as serde::Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        <String as serde::Deserialize>::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }

@@ -1,0 +1,278 @@
+use super::*;
+use crate::msgpack::tests::encode;
+use crate::{Map, Value};
+use bytes::Bytes;
+use proptest::prelude::*;
+use rmpv::Value as V;
+
+fn epoch() -> Epoch {
+    Epoch::from_bytes([1, 2, 3, 4, 5, 6, 7])
+}
+
+fn reading() -> Reading {
+    Reading::new(Arc::default(), Timestamp::from_seconds(1_800_000_000, 0).unwrap())
+}
+
+fn batch(tag: &str, entries: &[V]) -> NewBatch {
+    let payload: Vec<u8> = entries.iter().flat_map(encode).collect();
+    NewBatch::new(tag.into(), Entries::read(Bytes::from(payload), &reading()).unwrap())
+}
+
+fn group_of(entries: &[V]) -> Group {
+    GroupBuilder::single(epoch(), &batch("app.web", entries), 10)
+}
+
+fn map(pairs: &[(&str, V)]) -> V {
+    V::Map(pairs.iter().map(|(key, value)| ((*key).into(), value.clone())).collect())
+}
+
+fn entry(record: V) -> V {
+    V::Array(vec![1_441_588_984.into(), record])
+}
+
+fn json_of(entry: V) -> serde_json::Value {
+    let mut out = Vec::new();
+    group_of(&[entry]).get(0).unwrap().write_json(&mut out);
+    serde_json::from_slice(&out).unwrap()
+}
+
+#[test]
+fn writes_the_form_of_the_api() {
+    let json = json_of(entry(map(&[
+        ("level", "error".into()),
+        ("message", "charge failed".into()),
+        ("source", "billing-api".into()),
+        ("http", map(&[("status", 502.into())])),
+        ("metadata", map(&[("user", "u-17".into())])),
+    ])));
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "id": "01020304050607000000000a",
+            "seq": "10",
+            "timestamp": "2015-09-07T01:23:04.000000000Z",
+            "received": "2027-01-15T08:00:00.000000000Z",
+            "tag": "app.web",
+            "level": "ERROR",
+            "source": "billing-api",
+            "message": "charge failed",
+            "metadata": {"http": {"status": 502}, "user": "u-17"},
+        })
+    );
+}
+
+/// The order of merging: record, its `metadata` map, the header's map; a loser stays reachable.
+#[test]
+fn merges_metadata_and_keeps_the_losers() {
+    let header = V::Array(vec![5.into(), map(&[("a", 3.into()), ("c", 4.into())])]);
+    let record = map(&[
+        ("a", 1.into()),
+        ("metadata", map(&[("a", 2.into()), ("b", 2.into())])),
+        ("message", "m".into()),
+    ]);
+    let json = json_of(V::Array(vec![header, record]));
+    assert_eq!(
+        json["metadata"],
+        serde_json::json!({"a": 1, "b": 2, "c": 4, "metadata": {"a": 2, "a_2": 3}})
+    );
+}
+
+#[test]
+fn a_metadata_key_that_is_no_map_is_an_ordinary_key() {
+    let json = json_of(entry(map(&[("metadata", 5.into()), ("message", "m".into())])));
+    assert_eq!(json["metadata"], serde_json::json!({"metadata": 5}));
+}
+
+#[test]
+fn a_level_that_says_more_or_nothing_stays_readable() {
+    let level = |value: V| {
+        let json = json_of(entry(map(&[("level", value), ("message", "m".into())])));
+        (json["level"].clone(), json["metadata"].clone())
+    };
+    assert_eq!(level("Error".into()), ("ERROR".into(), serde_json::json!({})));
+    assert_eq!(level("notice".into()), ("INFO".into(), serde_json::json!({"level_raw": "notice"})));
+    assert_eq!(level(30.into()), ("INFO".into(), serde_json::json!({"level_raw": 30})));
+    let unreadable = serde_json::json!({"level": "loud"});
+    assert_eq!(level("loud".into()), (serde_json::Value::Null, unreadable));
+}
+
+#[test]
+fn the_first_key_of_a_list_wins_and_the_others_are_metadata() {
+    let json = json_of(entry(map(&[
+        ("msg", "second".into()),
+        ("log", map(&[("level", "warn".into()), ("file", "x".into())])),
+        ("message", "first".into()),
+        ("service.name", "web".into()),
+    ])));
+    assert_eq!(json["message"], "first");
+    assert_eq!(json["level"], "WARN", "log.level, nested");
+    assert_eq!(json["source"], "web", "service.name, the literal key");
+    assert_eq!(
+        json["metadata"],
+        serde_json::json!({"msg": "second", "log": {"level": "warn", "file": "x"}})
+    );
+}
+
+#[test]
+fn a_message_that_is_no_text_is_its_json() {
+    let message = |record| json_of(entry(record))["message"].clone();
+    assert_eq!(message(map(&[("message", map(&[("a", 1.into())]))])), r#"{"a":1}"#);
+    assert_eq!(message(map(&[("message", 5.into())])), "5");
+    assert_eq!(message(map(&[("k", "v".into())])), r#"{"k":"v"}"#, "no message: the record");
+    assert_eq!(message(map(&[("message", V::Nil), ("msg", "x".into())])), "x");
+}
+
+/// F-047: of equal keys the last counts, for the fields as for metadata.
+#[test]
+fn the_last_of_equal_keys_counts() {
+    let json = json_of(entry(map(&[
+        ("message", "old".into()),
+        ("k", 1.into()),
+        ("message", "new".into()),
+        ("k", 2.into()),
+    ])));
+    assert_eq!(
+        (&json["message"], &json["metadata"]),
+        (&"new".into(), &serde_json::json!({"k": 2}))
+    );
+}
+
+/// F-046, F-048: keys that are bytes are text, other keys are their JSON text.
+#[test]
+fn keys_need_not_be_text() {
+    let record = V::Map(vec![
+        (V::from(&b"message"[..]), "m".into()),
+        (V::from(7), "int".into()),
+        (V::Nil, V::Map(vec![(V::from(&b"deep"[..]), 1.into())])),
+    ]);
+    let json = json_of(entry(record));
+    assert_eq!(json["message"], "m");
+    assert_eq!(json["metadata"], serde_json::json!({"7": "int", "null": {"deep": 1}}));
+}
+
+/// F-124: bytes that are no UTF-8 are kept, shown as U+FFFD, and told.
+#[test]
+fn invalid_utf8_is_told() {
+    let mut payload = encode(&V::Array(vec![5.into(), map(&[("message", "ab".into())])]));
+    let at = payload.len() - 1;
+    payload[at] = 0xff;
+    let entries = Entries::read(Bytes::from(payload), &reading()).unwrap();
+    let group = GroupBuilder::single(epoch(), &NewBatch::new("t".into(), entries), 0);
+    let log = group.get(0).unwrap();
+    assert_eq!(log.message_bytes(), Some(&b"a\xff"[..]));
+    let mut out = Vec::new();
+    log.write_json(&mut out);
+    let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!((&json["message"], &json["encoding"]), (&"a\u{fffd}".into(), &"lossy".into()));
+}
+
+fn found(log: &impl Event, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    log.visit_metadata(path, &mut |scalar| {
+        found.push(format!("{scalar:?}"));
+        false
+    });
+    found
+}
+
+#[test]
+fn paths_reach_nested_maps_literal_dots_and_arrays() {
+    let group = group_of(&[entry(map(&[
+        ("a", map(&[("b", 1.into()), ("c.d", 2.into())])),
+        ("a.b", 3.into()),
+        ("list", V::Array(vec![4.into(), V::Array(vec![5.into()]), map(&[("x", 6.into())])])),
+        ("metadata", map(&[("a", "lost".into())])),
+        ("message", "m".into()),
+    ]))]);
+    let log = group.get(0).unwrap();
+    assert_eq!(found(&log, "a.b"), ["Int(1)", "Int(3)"]);
+    assert_eq!(found(&log, "a.c.d"), ["Int(2)"]);
+    assert_eq!(found(&log, "list"), ["Int(4)", "Int(5)", "Map"]);
+    assert_eq!(found(&log, "list.x"), ["Int(6)"]);
+    assert_eq!(found(&log, "metadata.a"), ["Str(\"lost\")"]);
+    assert_eq!(found(&log, "message"), [""; 0], "a field, not metadata");
+    assert_eq!(found(&log, "a."), [""; 0]);
+}
+
+#[test]
+fn numbers_and_indices_belong_together() {
+    let mut builder = GroupBuilder::with_capacity(epoch(), 5, 2, 1000);
+    let record = || entry(map(&[("message", "m".into())]));
+    builder.push(&batch("a", &[record(), record()]), 100);
+    builder.push(&batch("b", &[record(), record(), record()]), 110); // a hole before it
+    let group = builder.finish();
+    assert_eq!((group.first_seq(), group.end_seq(), group.len()), (100, 113, 5));
+    assert_eq!(group.iter().map(|log| log.seq()).collect::<Vec<_>>(), [100, 101, 110, 111, 112]);
+    for at in 0..5 {
+        assert_eq!(group.get(at).unwrap().seq(), group.iter().nth(at).unwrap().seq());
+    }
+    for (seq, at) in [(0, 0), (100, 0), (101, 1), (102, 2), (109, 2), (110, 2), (112, 4), (113, 5)]
+    {
+        assert_eq!(group.index_of(seq), at, "{seq}");
+    }
+    let tags: Vec<_> =
+        group.batches().map(|batch| (batch.tag().to_string(), batch.range())).collect();
+    assert_eq!(tags, [("a".to_owned(), 0..2), ("b".to_owned(), 2..5)]);
+    assert!(
+        group.iter().all(|log| log.entry().len() == log.entry().len() && !log.entry().is_empty())
+    );
+}
+
+fn any_record() -> impl Strategy<Value = V> {
+    let key = prop_oneof![
+        Just("message"),
+        Just("level"),
+        Just("source"),
+        Just("metadata"),
+        Just("msg"),
+        Just("k")
+    ];
+    prop::collection::vec((key.prop_map(V::from), msgpack::tests::any_value()), 0..8)
+        .prop_map(V::Map)
+}
+
+proptest! {
+    /// Bytes that stand in the arena already give the group that pushing gives.
+    #[test]
+    fn stored_bytes_give_the_same_group(records in prop::collection::vec(any_record(), 1..8)) {
+        let entries: Vec<V> = records.into_iter().map(entry).collect();
+        let pushed = group_of(&entries);
+        let payload: Vec<u8> = entries.iter().flat_map(encode).collect();
+        let len = payload.len();
+        let mut builder = GroupBuilder::over(epoch(), payload, entries.len());
+        builder.add_stored("app.web".into(), RouteSet::ALL, 10, (0..len, &reading())).unwrap();
+        let stored = builder.finish();
+        let text = |group: &Group| format!("{:?}", group.iter().collect::<Vec<_>>());
+        prop_assert_eq!(text(&pushed), text(&stored));
+    }
+
+    /// The JSON is JSON and says what the accessors say.
+    #[test]
+    fn json_agrees_with_the_accessors(record in any_record()) {
+        let group = group_of(&[entry(record)]);
+        let log = group.get(0).unwrap();
+        let mut out = Vec::new();
+        log.write_json(&mut out);
+        let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        prop_assert_eq!(json["message"].as_str(), Some(&*log.message()));
+        let source = log.source();
+        prop_assert_eq!(json["source"].as_str(), source.as_deref());
+        prop_assert_eq!(json["level"].as_str(), log.level().map(Level::as_str));
+    }
+}
+
+#[test]
+fn an_owned_log_comes_back_as_itself() {
+    let log = Log::new("hello")
+        .level(Level::Warn)
+        .source("web")
+        .field("level", "shadow")
+        .field("service", "other")
+        .field("nested", Map::from_iter([("a", Value::Array(vec![1.into(), "x".into()]))]));
+    // 1 is written without a sign, hence read as an unsigned integer.
+    let expected = Log { received: log.received, ..log.clone() };
+    let group = GroupBuilder::single(epoch(), &log.to_batch().unwrap(), 0);
+    let back = group.get(0).unwrap().to_log();
+    assert_eq!(format!("{back:?}").replace("UInt(1)", "Int(1)"), format!("{expected:?}"));
+    assert_eq!(found(&log, "nested.a"), ["Int(1)", "Str(\"x\")"]);
+}

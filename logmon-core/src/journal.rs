@@ -1,0 +1,172 @@
+//! The append-only sequence of events that everything else reads.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use crate::{Group, NewBatch, Position};
+
+mod memory;
+
+pub use memory::MemoryJournal;
+
+/// A boxed future, so that the traits of this crate work as `dyn`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A commit log with many readers.
+///
+/// Numbers grow with every event and may have holes, so a count is never the difference of two
+/// numbers.
+pub trait Journal: fmt::Debug + Send + Sync + 'static {
+    /// Queues a batch at once and gives the promise that it will be as durable as the journal is
+    /// configured to make it.
+    ///
+    /// # Durability
+    /// Before the promise is fulfilled a crash may lose the batch; afterwards it may not.
+    ///
+    /// # Cancel safety
+    /// Dropping the promise does not undo the append.
+    fn append(&self, batch: NewBatch) -> Commit;
+
+    /// Reads on from a position: a group that holds the next event, and perhaps some before it
+    /// (see [`Group::index_of`]). `None` at the head.
+    ///
+    /// A group made by reading holds about `max_bytes`, or one batch where that is bigger.
+    ///
+    /// # Errors
+    /// The position lies before what is kept, or in a past that did not happen, or the medium
+    /// fails.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is consumed.
+    fn read(
+        &self,
+        from: Position,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<Option<Group>, ReadError>>;
+
+    /// The position behind the last durable event.
+    fn head(&self) -> Position;
+
+    /// The position of the oldest event that is kept; the head if none is.
+    fn oldest(&self) -> Position;
+
+    /// Waits until the head has moved beyond `seq`, or the journal is closed.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    fn advanced(&self, seq: u64) -> BoxFuture<'_, ()>;
+}
+
+/// What an append came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Committed {
+    /// The position of the batch's first event.
+    pub first: Position,
+    /// One more than the number of its last event.
+    pub end_seq: u64,
+}
+
+impl Committed {
+    /// The events from `first` up to, not including, `end_seq`.
+    pub const fn new(first: Position, end_seq: u64) -> Self {
+        Self { first, end_seq }
+    }
+}
+
+/// Why a batch was not appended. Nothing of it will appear.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The queue of the journal is full; try again.
+    #[error("the journal has {queued_bytes} bytes waiting, its limit")]
+    Busy {
+        /// How much waits.
+        queued_bytes: usize,
+    },
+    /// The journal is shutting down.
+    #[error("the journal is closed")]
+    Closed,
+    /// A write or fsync failed before; the journal takes nothing more until it is opened again.
+    #[error("the journal stopped after a failure of the disk: {0}")]
+    Poisoned(Arc<str>),
+}
+
+/// Why a read gave nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// What was there has been removed by retention.
+    #[error("events before {} are no longer kept", oldest.seq)]
+    Expired {
+        /// The oldest position there is.
+        oldest: Position,
+    },
+    /// The position lies beyond the end of its epoch: what it saw was lost in a crash.
+    #[error("the position is beyond the end of its epoch; it can be resumed at {}", resume.seq)]
+    Diverged {
+        /// Where the epoch ended.
+        resume: Position,
+    },
+    /// The epoch is none of this journal's.
+    #[error("the position belongs to another journal")]
+    Foreign,
+    /// The medium failed.
+    #[error("reading the journal failed: {0}")]
+    Io(Arc<str>),
+}
+
+/// The promise of an append.
+#[derive(Debug)]
+#[must_use = "an append is only durable when its promise is fulfilled"]
+pub struct Commit(State);
+
+#[derive(Debug)]
+enum State {
+    Done(Option<Result<Committed, AppendError>>),
+    Waiting(oneshot::Receiver<Result<Committed, AppendError>>),
+}
+
+/// The other end of a [`Commit`], held by the journal. Dropped unused it says
+/// [`AppendError::Closed`].
+#[derive(Debug)]
+pub struct Promise(oneshot::Sender<Result<Committed, AppendError>>);
+
+impl Commit {
+    /// A promise that is kept (or broken) already.
+    pub const fn ready(result: Result<Committed, AppendError>) -> Self {
+        Self(State::Done(Some(result)))
+    }
+
+    /// A promise and its other end.
+    pub fn pending() -> (Promise, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (Promise(sender), Self(State::Waiting(receiver)))
+    }
+}
+
+impl Promise {
+    /// Keeps or breaks the promise.
+    pub fn resolve(self, result: Result<Committed, AppendError>) {
+        // The caller may have stopped waiting, which changes nothing.
+        drop(self.0.send(result));
+    }
+}
+
+impl Future for Commit {
+    type Output = Result<Committed, AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Done(result) => Poll::Ready(result.take().unwrap_or(Err(AppendError::Closed))),
+            State::Waiting(receiver) => {
+                Pin::new(receiver).poll(cx).map(|result| result.unwrap_or(Err(AppendError::Closed)))
+            }
+        }
+    }
+}

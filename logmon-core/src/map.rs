@@ -1,0 +1,140 @@
+//! The pairs of a msgpack map, with keys as text and the last of equal keys.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::json::{self, Lossy};
+use crate::msgpack::{Cursor, Head, MsgpackError, MsgpackErrorKind};
+
+/// A key: the bytes of a str or bin key, or the JSON text of a key of another type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key<'a>(Cow<'a, [u8]>);
+
+impl<'a> Key<'a> {
+    /// Reads a key at the cursor.
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, MsgpackError> {
+        let start = *cursor;
+        match cursor.head()? {
+            Head::Str(len) | Head::Bin(len) => Ok(Self(Cow::Borrowed(cursor.take(len)?))),
+            _ => {
+                *cursor = start;
+                let mut text = Vec::new();
+                json::write_value(&mut text, cursor.value()?, &mut Lossy::default())?;
+                Ok(Self(Cow::Owned(text)))
+            }
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The name of a second value that wants the same key.
+    pub(crate) fn second(&self) -> Self {
+        Self(Cow::Owned([self.as_bytes(), b"_2"].concat()))
+    }
+
+    /// The key as text; what is not UTF-8 becomes U+FFFD.
+    pub(crate) fn to_text(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+}
+
+impl<'a> From<&'a str> for Key<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
+/// A key and the bytes of its value.
+pub(crate) type Pair<'a> = (Key<'a>, &'a [u8]);
+
+/// Keys and values (whole msgpack values) in the order of the bytes, without the earlier of equal
+/// keys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pairs<'a>(Vec<Pair<'a>>);
+
+/// Up to so many pairs, comparing each with each is cheaper than hashing.
+const FEW: usize = 24;
+
+impl<'a> Pairs<'a> {
+    /// Reads the map at the start of `value`.
+    pub(crate) fn read(value: &'a [u8]) -> Result<Self, MsgpackError> {
+        let mut pairs = Vec::new();
+        visit(value, |key, value, _| pairs.push((key, value)))?;
+        drop_earlier_twins(&mut pairs);
+        Ok(Self(pairs))
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Pair<'a>] {
+        &self.0
+    }
+}
+
+impl<'a> IntoIterator for Pairs<'a> {
+    type Item = (Key<'a>, &'a [u8]);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// Shows every pair of the map at the start of `value`, with the offset of its key.
+pub(crate) fn visit<'a>(
+    value: &'a [u8],
+    mut each: impl FnMut(Key<'a>, &'a [u8], usize),
+) -> Result<(), MsgpackError> {
+    let mut cursor = Cursor::new(value);
+    let Head::Map(len) = cursor.head()? else {
+        return Err(MsgpackError { offset: 0, kind: MsgpackErrorKind::Type });
+    };
+    for _ in 0..len {
+        let at = cursor.position();
+        let key = Key::read(&mut cursor)?;
+        each(key, cursor.value()?, at);
+    }
+    Ok(())
+}
+
+pub(crate) fn drop_earlier_twins(pairs: &mut Vec<Pair<'_>>) {
+    if pairs.len() <= FEW {
+        let mut at = 0;
+        while at < pairs.len() {
+            if pairs[at + 1..].iter().any(|(key, _)| *key == pairs[at].0) {
+                pairs.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        return;
+    }
+    let last: HashMap<&Key<'_>, usize> =
+        pairs.iter().enumerate().map(|(at, (key, _))| (key, at)).collect();
+    let keep: Vec<bool> =
+        pairs.iter().enumerate().map(|(at, (key, _))| last.get(key) == Some(&at)).collect();
+    let mut keep = keep.into_iter();
+    pairs.retain(|_| keep.next().unwrap_or(true));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_pairs_and_few_pairs_agree_on_twins() {
+        for distinct in [5u32, 100] {
+            let mut bytes = Vec::new();
+            crate::msgpack::write_map_len(&mut bytes, distinct * 2);
+            for round in 0..2 {
+                for key in 0..distinct {
+                    crate::msgpack::write_str(&mut bytes, &key.to_string());
+                    crate::msgpack::write_uint(&mut bytes, round);
+                }
+            }
+            let pairs: Vec<_> = Pairs::read(&bytes).unwrap().into_iter().collect();
+            assert_eq!(pairs.len(), distinct as usize);
+            assert!(pairs.iter().all(|(_, value)| *value == [1]));
+        }
+    }
+}
