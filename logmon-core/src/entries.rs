@@ -97,13 +97,15 @@ pub struct Entries {
     index: Index,
     fields: Arc<FieldMap>,
     received: Timestamp,
+    time_unit: TimeUnit,
 }
 
 impl Entries {
     /// Joins a payload and the index built over it by `reading`.
     pub fn new(payload: Bytes, index: Index, reading: &Reading) -> Self {
         debug_assert_eq!(index.end as usize, payload.len(), "the index covers the payload");
-        Self { payload, index, fields: reading.fields.clone(), received: reading.received }
+        let Reading { fields, received, time_unit } = reading.clone();
+        Self { payload, index, fields, received, time_unit }
     }
 
     /// Indexes a whole payload in which every entry is expected to be right.
@@ -142,6 +144,11 @@ impl Entries {
     /// The field map the index was built with.
     pub fn fields(&self) -> &Arc<FieldMap> {
         &self.fields
+    }
+
+    /// How integers in the place of a time were read.
+    pub fn time_unit(&self) -> TimeUnit {
+        self.time_unit
     }
 
     pub(crate) fn index(&self) -> &Index {

@@ -489,6 +489,12 @@ impl GroupBuilder {
         Ok(())
     }
 
+    /// Lets the group end before the number `seq`, where that is beyond its last event: what lies
+    /// between cannot be read.
+    pub fn end_at(&mut self, seq: u64) {
+        self.end_seq = self.end_seq.max(seq);
+    }
+
     /// The group.
     pub fn finish(self) -> Group {
         let Self { epoch, arena, index, batches, end_seq } = self;

@@ -95,6 +95,12 @@ pub enum AppendError {
     /// A write or fsync failed before; the journal takes nothing more until it is opened again.
     #[error("the journal stopped after a failure of the disk: {0}")]
     Poisoned(Arc<str>),
+    /// The batch is beyond what one frame can hold.
+    #[error("a batch of {bytes} bytes is too large for the journal")]
+    TooLarge {
+        /// The bytes of its payload.
+        bytes: usize,
+    },
 }
 
 /// Why a read gave nothing.
