@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Durable journal and stores of logmon.
+//!
+//! [`DiskJournal`] is the append-only sequence of events on a local disk. Its files are described
+//! byte for byte in `docs/journal-format.md`.
+
+pub mod vfs;
+
+mod journal;
+
+pub use journal::{
+    Damage, DamageKind, DiskJournal, Durability, Expired, JournalConfig, JournalState,
+    JournalStatus, OpenError, RecoveryReport, Retention,
+};

@@ -1,0 +1,214 @@
+//! The journal on a disk.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use logmon_core::{AppendError, BoxFuture, Commit, Committed, Epoch, Group, Journal, NewBatch};
+use logmon_core::{Position, ReadError};
+
+use crate::vfs::{Lock, RealVfs, Vfs};
+
+mod catalog;
+mod config;
+mod control;
+mod format;
+mod queue;
+mod reader;
+mod recovery;
+mod report;
+mod segment;
+mod shared;
+mod tail;
+mod walk;
+mod wire;
+mod writer;
+
+pub use config::{Durability, Expired, JournalConfig, JournalState, JournalStatus, Retention};
+pub use report::{Damage, DamageKind, OpenError, RecoveryReport};
+
+use catalog::Catalog;
+use queue::Queue;
+use reader::InMemory;
+use recovery::Recovered;
+use shared::Shared;
+use tail::Tail;
+use writer::Writer;
+
+/// A single batch is smaller than this.
+const MAX_BATCH_BYTES: usize = 1 << 30;
+
+/// An append-only sequence of events in a directory.
+///
+/// One thread writes; what arrives while the disk is busy becomes durable with the next sync, all
+/// at once. Readers never wait for it: they find the newest groups in memory and read older ones
+/// from the segments' files.
+///
+/// Dropping the journal closes it as [`DiskJournal::close`] does.
+///
+/// # Durability
+/// As configured by [`Durability`].
+#[derive(Debug)]
+pub struct DiskJournal {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<Running>>,
+}
+
+/// What ends with the journal.
+#[derive(Debug)]
+struct Running {
+    thread: JoinHandle<()>,
+    /// Released last.
+    _lock: Lock,
+}
+
+impl DiskJournal {
+    /// Opens the journal in the directory at `dir`, or founds one.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. A damaged journal opens; what is damaged is in the report.
+    pub fn open(
+        dir: impl AsRef<Path>,
+        config: JournalConfig,
+    ) -> Result<(Self, RecoveryReport), OpenError> {
+        let dir = dir.as_ref();
+        let vfs = RealVfs::new(dir).map_err(|source| OpenError::Io {
+            doing: format!("making the directory {}", dir.display()),
+            source,
+        })?;
+        Self::open_in(Arc::new(vfs), config)
+    }
+
+    /// The same in any [`Vfs`].
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_in(
+        vfs: Arc<dyn Vfs>,
+        config: JournalConfig,
+    ) -> Result<(Self, RecoveryReport), OpenError> {
+        let lock = vfs.lock()?;
+        let Recovered { mut catalog, mut report, journal, next_number, chain } =
+            recovery::recover(&*vfs)?;
+        let epoch = new_epoch(&catalog, &*vfs);
+        catalog.begin_epoch(epoch);
+        report.epoch = Some(epoch);
+        let next_seq = catalog.head;
+        let (queue, tail) = (Queue::new(config.queue_bytes), Tail::new(config.tail_bytes));
+        let shared = Arc::new(Shared::new(vfs, catalog, queue, tail));
+        let mut writer = Writer {
+            shared: shared.clone(),
+            config,
+            journal: journal.unwrap_or(epoch),
+            epoch,
+            next_number,
+            next_seq,
+            chain,
+            active: None,
+            taken: std::collections::VecDeque::new(),
+            last_map: None,
+            dirty_since: None,
+            next_retention: Instant::now(),
+        };
+        writer.begin()?;
+        let thread = std::thread::Builder::new()
+            .name("logmon-journal".into())
+            .spawn(move || writer.run())
+            .map_err(OpenError::Thread)?;
+        let running = Running { thread, _lock: lock };
+        Ok((Self { shared, thread: Mutex::new(Some(running)) }, report))
+    }
+
+    /// Where the journal stands: for health, readiness and metrics.
+    pub fn status(&self) -> JournalStatus {
+        self.shared.status()
+    }
+
+    /// Writes what is queued, syncs, and ends the writing thread. Reading goes on. Blocks, so call
+    /// it where blocking is fine.
+    ///
+    /// # Durability
+    /// Everything that was promised is durable then, whatever the configured durability. What
+    /// waits for room on a full disk is refused.
+    pub fn close(&self) {
+        self.shared.queue.close();
+        let running = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { thread, _lock }) = running
+            && thread.join().is_err()
+        {
+            tracing::error!("the journal's thread panicked");
+        }
+    }
+}
+
+/// An epoch that no opening before had, even within one second.
+fn new_epoch(catalog: &Catalog, vfs: &dyn Vfs) -> Epoch {
+    loop {
+        let epoch = Epoch::new(vfs.now());
+        if catalog.epochs.iter().all(|(known, _)| *known != epoch) {
+            return epoch;
+        }
+    }
+}
+
+impl Drop for DiskJournal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Journal for DiskJournal {
+    fn append(&self, batch: NewBatch) -> Commit {
+        let bytes = batch.entries.payload().len();
+        if bytes > MAX_BATCH_BYTES || batch.tag.len() > MAX_BATCH_BYTES {
+            return Commit::ready(Err(AppendError::TooLarge { bytes }));
+        }
+        if batch.entries.is_empty() {
+            let head = self.head();
+            return Commit::ready(Ok(Committed::new(head, head.seq)));
+        }
+        self.shared.queue.push(batch)
+    }
+
+    /// Reads from memory at once, from the disk on a blocking thread of the tokio runtime, or on
+    /// the caller's where there is no runtime.
+    fn read(
+        &self,
+        from: Position,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<Option<Group>, ReadError>> {
+        Box::pin(async move {
+            match self.shared.read_memory(from)? {
+                InMemory::Absent => {}
+                InMemory::Group(group) => return Ok(Some(group)),
+                InMemory::Head => return Ok(None),
+            }
+            let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+                return self.shared.read(from, max_bytes);
+            };
+            let shared = self.shared.clone();
+            let read = runtime.spawn_blocking(move || shared.read(from, max_bytes));
+            read.await.unwrap_or_else(|error| Err(ReadError::Io(error.to_string().into())))
+        })
+    }
+
+    fn head(&self) -> Position {
+        self.shared.catalog().head()
+    }
+
+    fn oldest(&self) -> Position {
+        self.shared.catalog().oldest()
+    }
+
+    fn advanced(&self, seq: u64) -> BoxFuture<'_, ()> {
+        let mut head = self.shared.head.subscribe();
+        Box::pin(async move {
+            // An error means the journal is gone, which ends the waiting as well.
+            drop(head.wait_for(|head| head.seq > seq || head.is_closed).await);
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Reading groups back from segments.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+
+use logmon_core::{
+    FieldMap, Group, GroupBuilder, Position, ReadError, Reading, RouteSet, Tag, TimeUnit,
+};
+
+use super::format::FrameHeader;
+use super::segment::{Segment, file_name};
+use super::shared::Shared;
+use super::walk::{Step, Walk, read_lenient};
+use crate::vfs::VfsFile;
+
+/// What memory has for a position.
+#[derive(Debug)]
+pub(super) enum InMemory {
+    /// The disk has to be asked.
+    Absent,
+    Group(Group),
+    /// There is nothing to read yet.
+    Head,
+}
+
+impl Shared {
+    /// Answers a read as far as that needs no disk.
+    pub(super) fn read_memory(&self, from: Position) -> Result<InMemory, ReadError> {
+        if self.catalog().place(from)?.is_none() {
+            return Ok(InMemory::Head);
+        }
+        Ok(self.tail.find(from.seq).map_or(InMemory::Absent, InMemory::Group))
+    }
+
+    /// Reads on from a position, from memory where the group is there. Blocks on the disk
+    /// otherwise.
+    pub(super) fn read(
+        &self,
+        from: Position,
+        max_bytes: usize,
+    ) -> Result<Option<Group>, ReadError> {
+        loop {
+            let Some(segment) = self.catalog().place(from)? else { return Ok(None) };
+            if let Some(group) = self.tail.find(from.seq) {
+                return Ok(Some(group));
+            }
+            match self.read_segment(&segment, from.seq, max_bytes) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // Removed by retention a moment ago; or else by someone, which is final.
+                    if self.has_segment(segment.info.number) {
+                        return Err(ReadError::Io(failure(&segment, &error)));
+                    }
+                }
+                Err(error) => return Err(ReadError::Io(failure(&segment, &error))),
+                Ok(group) => return Ok(Some(group)),
+            }
+        }
+    }
+
+    fn has_segment(&self, number: u64) -> bool {
+        self.catalog().segments.iter().any(|segment| segment.info.number == number)
+    }
+
+    /// A group of about `max_bytes` from a segment, beginning with the event numbered `seq` or the
+    /// next there is. Without any it is empty and ends where the segment does.
+    pub(super) fn read_segment(
+        &self,
+        segment: &Segment,
+        seq: u64,
+        max_bytes: usize,
+    ) -> io::Result<Group> {
+        let file = self.vfs.open(&file_name(segment.info.number))?;
+        let frames = self.find_frames(segment, &*file, seq, max_bytes);
+        Ok(self.gather(segment, &*file, &frames))
+    }
+
+    /// The frames from `seq` on that make up a group.
+    fn find_frames(
+        &self,
+        segment: &Segment,
+        file: &dyn VfsFile,
+        seq: u64,
+        max_bytes: usize,
+    ) -> Frames {
+        let info = &segment.info;
+        let (first_seq, at) = segment.seek(file, seq);
+        let mut frames = Frames { found: Vec::new(), end_seq: info.end_seq };
+        let mut walk =
+            Walk::new(file, info.epoch, (at, info.bytes), (first_seq, Some(info.end_seq)));
+        while let Some(step) = walk.step() {
+            match step {
+                Step::Frame { at, header } => {
+                    let is_wanted = header.events > 0 && header.end_seq() > seq;
+                    if is_wanted && !frames.take(at, &header, max_bytes) {
+                        break;
+                    }
+                }
+                Step::Damage { from, events, .. } => {
+                    self.catalog().note_damage(info.number, from, events.unwrap_or(0));
+                }
+                Step::Unsupported { at } => self.catalog().note_damage(info.number, at, 0),
+            }
+        }
+        frames
+    }
+
+    /// Reads the frames in one go and makes a group of those whose payload is right.
+    fn gather(&self, segment: &Segment, file: &dyn VfsFile, frames: &Frames) -> Group {
+        let (start, end) = frames.range();
+        let mut arena = vec![0; usize::try_from(end - start).unwrap_or(0)];
+        read_lenient(file, &mut arena, start);
+        let mut parts = Vec::with_capacity(frames.found.len());
+        let mut damaged = HashSet::new();
+        let mut last_tag: Option<Tag> = None;
+        for (at, header) in &frames.found {
+            let offset = usize::try_from(at - start).unwrap_or(usize::MAX);
+            let part = arena.get(offset..).and_then(|bytes| Part::check(bytes, offset, header));
+            if let Some(mut part) = part {
+                // Neighbours mostly share their tag.
+                match &last_tag {
+                    Some(last) if *last == part.tag => part.tag = last.clone(),
+                    _ => last_tag = Some(part.tag.clone()),
+                }
+                parts.push(part);
+            } else {
+                damaged.insert((*at, header.events));
+            }
+        }
+        let maps = self.catalog().field_maps.clone();
+        let events = parts.iter().map(|part| part.header.events as usize).sum();
+        let mut builder = GroupBuilder::over(segment.info.epoch, arena, events);
+        for part in parts {
+            let (at, events) = (start + part.offset as u64, part.header.events);
+            if !part.add_to(&mut builder, &maps) {
+                damaged.insert((at, events));
+            }
+        }
+        builder.end_at(frames.end_seq);
+        for (at, events) in damaged {
+            self.catalog().note_damage(segment.info.number, at, u64::from(events));
+        }
+        builder.finish()
+    }
+}
+
+fn failure(segment: &Segment, error: &io::Error) -> Arc<str> {
+    format!("opening {}: {error}", file_name(segment.info.number)).into()
+}
+
+/// Frames that stand one behind the other.
+#[derive(Debug)]
+struct Frames {
+    found: Vec<(u64, FrameHeader)>,
+    /// Events up to here were looked at.
+    end_seq: u64,
+}
+
+impl Frames {
+    /// Adds a frame unless that would be too much.
+    fn take(&mut self, at: u64, header: &FrameHeader, max_bytes: usize) -> bool {
+        let start = self.found.first().map_or(at, |(first, _)| *first);
+        if !self.found.is_empty() && at + header.total_len() - start > max_bytes as u64 {
+            self.end_seq = header.first_seq;
+            return false;
+        }
+        self.found.push((at, *header));
+        true
+    }
+
+    fn range(&self) -> (u64, u64) {
+        let start = self.found.first().map_or(0, |(at, _)| *at);
+        (start, self.found.last().map_or(0, |(at, header)| at + header.total_len()))
+    }
+}
+
+/// A frame in the arena.
+#[derive(Debug)]
+struct Part {
+    offset: usize,
+    header: FrameHeader,
+    tag: Tag,
+}
+
+impl Part {
+    /// The frame at the start of `bytes`, if its payload is right.
+    fn check(bytes: &[u8], offset: usize, header: &FrameHeader) -> Option<Self> {
+        let start = header.header_len as usize;
+        let end = start + header.payload_len as usize;
+        let crc = crc32c::crc32c_append(header.crc, bytes.get(start..end)?);
+        if bytes.get(end..end + 4)? != crc.to_le_bytes() {
+            return None;
+        }
+        Some(Self { offset, header: *header, tag: header.tag(bytes)? })
+    }
+
+    /// Whether the payload could be read.
+    fn add_to(self, builder: &mut GroupBuilder, maps: &[Arc<FieldMap>]) -> bool {
+        let Self { offset, header, tag } = self;
+        let fields = maps.get(usize::from(header.fields)).cloned().unwrap_or_default();
+        let mut reading = Reading::new(fields, header.received);
+        if header.are_times_auto {
+            reading.time_unit = TimeUnit::Auto;
+        }
+        let start = offset + header.header_len as usize;
+        let range = start..start + header.payload_len as usize;
+        let route = RouteSet::from_number(header.route);
+        builder.add_stored(tag, route, header.first_seq, (range, &reading)).is_ok()
+    }
+}

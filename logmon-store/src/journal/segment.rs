@@ -1,0 +1,122 @@
+//! A segment in memory: what is known about it, and where in it to look.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::control::SegmentInfo;
+use super::format::SEGMENT_HEADER_BYTES;
+use super::walk::{Step, Walk};
+use crate::vfs::VfsFile;
+
+/// The distance between two entries of a sparse index.
+const INDEX_STEP_BYTES: u64 = 64 << 10;
+/// Damaged places of one segment that are told apart; further ones are not counted again.
+const MAX_DAMAGES: usize = 1 << 16;
+
+/// The name of a segment's file.
+pub(super) fn file_name(number: u64) -> String {
+    format!("{number:016x}.seg")
+}
+
+/// The number in the name of a segment's file.
+pub(super) fn number_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".seg")?;
+    let number = u64::from_str_radix(digits, 16).ok()?;
+    (file_name(number) == name).then_some(number)
+}
+
+/// A segment that is kept. Clones share the index.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    pub(super) info: SegmentInfo,
+    index: Arc<Mutex<Option<SparseIndex>>>,
+    /// Events missing by the place of the damage.
+    damages: BTreeMap<u64, u64>,
+}
+
+impl Segment {
+    /// A segment that is being written: its index grows with it.
+    pub(super) fn begin(info: SegmentInfo) -> Self {
+        let index = Arc::new(Mutex::new(Some(SparseIndex::default())));
+        Self { info, index, damages: BTreeMap::new() }
+    }
+
+    /// A segment that was there; its index is built when it is first read.
+    pub(super) fn found(info: SegmentInfo) -> Self {
+        Self { info, index: Arc::default(), damages: BTreeMap::new() }
+    }
+
+    /// Notes where frames begin.
+    pub(super) fn note_frames(&self, frames: &[(u64, u64)]) {
+        if let Some(index) = self.index().as_mut() {
+            frames.iter().for_each(|(seq, at)| index.note(*seq, *at));
+        }
+    }
+
+    /// A place at or before the frame with the event numbered `seq`, and the first number there.
+    pub(super) fn seek(&self, file: &dyn VfsFile, seq: u64) -> (u64, u64) {
+        let mut index = self.index();
+        let index = index.get_or_insert_with(|| SparseIndex::build(file, &self.info));
+        index.seek(seq).unwrap_or((self.info.first_seq, SEGMENT_HEADER_BYTES as u64))
+    }
+
+    /// Takes account of damage; gives how many events this adds to those known to be lost.
+    pub(super) fn note_damage(&mut self, at: u64, events: u64) -> u64 {
+        if self.damages.len() < MAX_DAMAGES {
+            self.damages.entry(at).or_insert(events);
+        }
+        // What an earlier opening had found is part of `info` already.
+        let found: u64 = self.damages.values().sum();
+        let more = found.saturating_sub(self.info.damaged);
+        self.info.damaged += more;
+        more
+    }
+
+    fn index(&self) -> MutexGuard<'_, Option<SparseIndex>> {
+        // Nothing panics while the lock is held.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first number and the place of some frames, in order.
+#[derive(Debug, Default)]
+struct SparseIndex(Vec<(u64, u64)>);
+
+impl SparseIndex {
+    fn note(&mut self, seq: u64, at: u64) {
+        if self.0.last().is_none_or(|(_, last)| last + INDEX_STEP_BYTES <= at) {
+            self.0.push((seq, at));
+        }
+    }
+
+    fn seek(&self, seq: u64) -> Option<(u64, u64)> {
+        let after = self.0.partition_point(|(first, _)| *first <= seq);
+        after.checked_sub(1).and_then(|at| self.0.get(at)).copied()
+    }
+
+    fn build(file: &dyn VfsFile, info: &SegmentInfo) -> Self {
+        let mut index = Self::default();
+        let range = (SEGMENT_HEADER_BYTES as u64, info.bytes);
+        let mut walk = Walk::new(file, info.epoch, range, (info.first_seq, Some(info.end_seq)));
+        while let Some(step) = walk.step() {
+            if let Step::Frame { at, header } = step {
+                index.note(header.first_seq, at);
+            }
+        }
+        index
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_one_to_one() {
+        assert_eq!(file_name(0x1f), "000000000000001f.seg");
+        assert_eq!(number_of("000000000000001f.seg"), Some(0x1f));
+        for bad in ["1f.seg", "000000000000001F.seg", "+00000000000001f.seg", "lock", ".seg"] {
+            assert_eq!(number_of(bad), None, "{bad}");
+        }
+    }
+}

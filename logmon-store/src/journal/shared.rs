@@ -1,0 +1,122 @@
+//! What the writer, the readers and the handle of a journal share.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use logmon_core::AppendError;
+use tokio::sync::watch;
+
+use super::catalog::Catalog;
+use super::config::{JournalState, JournalStatus};
+use super::queue::Queue;
+use super::tail::Tail;
+use crate::vfs::Vfs;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) vfs: Arc<dyn Vfs>,
+    pub(super) queue: Queue,
+    pub(super) tail: Tail,
+    pub(super) head: watch::Sender<Head>,
+    catalog: Mutex<Catalog>,
+    state: Mutex<JournalState>,
+    fsyncs: AtomicU64,
+}
+
+/// What one can wait for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) seq: u64,
+    pub(super) is_closed: bool,
+}
+
+impl Shared {
+    pub(super) fn new(vfs: Arc<dyn Vfs>, catalog: Catalog, queue: Queue, tail: Tail) -> Self {
+        let head = watch::Sender::new(Head { seq: catalog.head, is_closed: false });
+        Self {
+            vfs,
+            queue,
+            tail,
+            head,
+            catalog: Mutex::new(catalog),
+            state: Mutex::new(JournalState::Ok),
+            fsyncs: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        // Nothing panics while the lock is held, and every state in between is valid.
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, JournalState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_state(&self, state: JournalState) {
+        *self.state() = state;
+    }
+
+    /// Takes note that the disk is full, or has room again.
+    pub(super) fn set_space(&self, full: Option<&io::Error>) {
+        let mut state = self.state();
+        match (full, &*state) {
+            (None, JournalState::Full(_)) => {
+                tracing::info!("the journal's disk has room again");
+                *state = JournalState::Ok;
+            }
+            (Some(error), JournalState::Ok) => {
+                tracing::error!(%error, "the journal's disk is full; appends wait");
+                *state = JournalState::Full(error.to_string().into());
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn is_poisoned(&self) -> bool {
+        matches!(&*self.state(), JournalState::Poisoned(_))
+    }
+
+    /// What an append is told now that nothing more is taken.
+    pub(super) fn refusal(&self) -> AppendError {
+        match &*self.state() {
+            JournalState::Poisoned(text) => AppendError::Poisoned(text.clone()),
+            _ => AppendError::Closed,
+        }
+    }
+
+    pub(super) fn head_moved(&self, seq: u64) {
+        self.head.send_modify(|head| head.seq = seq);
+    }
+
+    /// The writer has ended.
+    pub(super) fn end(&self) {
+        let mut state = self.state();
+        if !matches!(&*state, JournalState::Poisoned(_)) {
+            *state = JournalState::Closed;
+        }
+        drop(state);
+        self.head.send_modify(|head| head.is_closed = true);
+    }
+
+    pub(super) fn count_fsync(&self) {
+        self.fsyncs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn status(&self) -> JournalStatus {
+        let catalog = self.catalog();
+        JournalStatus {
+            state: self.state().clone(),
+            head: catalog.head(),
+            oldest: catalog.oldest(),
+            bytes: catalog.bytes(),
+            segments: catalog.segments.len(),
+            queued_bytes: self.queue.bytes(),
+            appended: catalog.ledger.appended,
+            expired: catalog.ledger.expired,
+            damaged: catalog.ledger.damaged,
+            fsyncs: self.fsyncs.load(Ordering::Relaxed),
+        }
+    }
+}
