@@ -13,6 +13,9 @@ pub use super::control::Expired;
 pub struct JournalConfig {
     /// When a promise is kept. [`Durability::Sync`] by default.
     pub durability: Durability,
+    /// The first wait before a full disk is tried again; it doubles up to ten times as long. 100 ms
+    /// by default.
+    pub full_retry: Duration,
     /// Bytes of batches that may wait for the disk before appends are refused as busy. 64 MiB by
     /// default.
     pub queue_bytes: usize,
@@ -28,6 +31,7 @@ impl Default for JournalConfig {
     fn default() -> Self {
         Self {
             durability: Durability::default(),
+            full_retry: Duration::from_millis(100),
             queue_bytes: 64 << 20,
             retention: Retention::default(),
             segment_bytes: 64 << 20,

@@ -3,7 +3,7 @@
 //! The newest intact checkpoint describes every segment before it, so that normally one segment is
 //! read. Nothing is modified here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use logmon_core::{Epoch, MemoryJournal};
@@ -50,8 +50,7 @@ pub(super) fn recover(vfs: &dyn Vfs) -> Result<Recovered, OpenError> {
     let checkpoint = scans.values_mut().next().and_then(|scan| scan.checkpoint.take());
     let mut catalog = Catalog { head: MemoryJournal::FIRST_SEQ, ..Catalog::default() };
     if let Some(checkpoint) = checkpoint {
-        let first = scans.keys().next().copied().unwrap_or(0);
-        take_checkpoint(&mut catalog, checkpoint, (&found, first), &mut report);
+        take_checkpoint(&mut catalog, checkpoint, (&found, &scans), &mut report);
     }
     let mut chain = catalog.segments.back().map(|segment| segment.info.chain);
     for (number, scan) in scans {
@@ -61,7 +60,9 @@ pub(super) fn recover(vfs: &dyn Vfs) -> Result<Recovered, OpenError> {
         {
             report.note(number, DamageKind::Chain, (0, 0), None);
         }
-        chain = Some(scan.info.chain);
+        if scan.info.events > 0 {
+            chain = Some(scan.info.chain);
+        }
         take_scan(&mut catalog, scan);
     }
     let chain = chain.unwrap_or(0);
@@ -169,16 +170,18 @@ fn scan_from_checkpoint(
 fn take_checkpoint(
     catalog: &mut Catalog,
     checkpoint: Checkpoint,
-    (found, own_number): (&BTreeMap<u64, Found>, u64),
+    (found, scans): (&BTreeMap<u64, Found>, &BTreeMap<u64, Scan>),
     report: &mut RecoveryReport,
 ) {
     catalog.epochs = checkpoint.epochs;
     catalog.field_maps = checkpoint.field_maps;
     catalog.ledger = checkpoint.ledger;
     catalog.removing = checkpoint.removing;
+    // Noted behind the checkpoint: these went, or are about to.
+    let removed: HashSet<u64> = scans.values().flat_map(Scan::removed).collect();
     for info in checkpoint.segments {
         catalog.head = catalog.head.max(info.end_seq);
-        if is_there(&info, found.get(&info.number), report) {
+        if removed.contains(&info.number) || is_there(&info, found.get(&info.number), report) {
             catalog.segments.push_back(Segment::found(info));
         } else if info.events > 0 {
             let lost = info.events - info.damaged.min(info.events);
@@ -190,7 +193,7 @@ fn take_checkpoint(
         catalog.removing.contains(number)
             || catalog.segments.iter().any(|segment| segment.info.number == *number)
     };
-    let before = found.range(..own_number);
+    let before = found.range(..scans.keys().next().copied().unwrap_or(0));
     let strays = before.filter(|(number, found)| found.len > 0 && !is_known(number));
     for (number, found) in strays {
         report.note(*number, DamageKind::Stray, (0, found.len), None);

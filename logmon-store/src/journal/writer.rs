@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use logmon_core::{AppendError, Committed, Epoch, FieldMap, Group, GroupBuilder, NewBatch};
 use logmon_core::{Position, TimeUnit, Timestamp};
@@ -21,10 +21,6 @@ use super::shared::Shared;
 use crate::vfs::VfsFile;
 
 mod retention;
-
-/// The first and the longest wait before a full disk is tried again.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LAST: Duration = Duration::from_secs(1);
 
 /// Owns the segment that is written.
 #[derive(Debug)]
@@ -393,12 +389,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Tries again while the disk is full, on a schedule from 100 ms to one second.
+    /// Tries again while the disk is full.
     fn until_space(
         &mut self,
         mut attempt: impl FnMut(&mut Self) -> Result<(), Trouble>,
     ) -> Result<(), Stop> {
-        let mut pause = RETRY_FIRST;
+        let first = self.config.full_retry;
+        let mut pause = first;
         loop {
             match attempt(self) {
                 Ok(()) => {
@@ -413,7 +410,7 @@ impl Writer {
             if self.shared.queue.pause(pause) {
                 return Err(Stop::Closing);
             }
-            pause = (pause * 2).min(RETRY_LAST);
+            pause = (pause * 2).min(first * 10);
         }
     }
 }

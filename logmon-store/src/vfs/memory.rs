@@ -35,6 +35,9 @@ struct Disk {
     faults: Vec<(Call, usize, Fault)>,
     calls: BTreeMap<Call, usize>,
     unreadable: HashSet<(usize, u64)>,
+    /// At which call to keep an image, and how it was seeded.
+    cut: Option<(usize, u64)>,
+    image: Option<Box<Self>>,
     are_syncs_held: bool,
     syncs_waiting: usize,
     now: Option<Timestamp>,
@@ -114,6 +117,23 @@ impl MemoryVfs {
         disk.faults.push((call, at, fault));
     }
 
+    /// Cuts the power in the `nth` call (from 1) of any kind, see [`MemoryVfs::cut_image`]. A write
+    /// has happened by then, anything else has not.
+    pub fn cut_at(&self, nth: usize, seed: u64) {
+        let mut disk = self.disk();
+        let at = disk.calls.get(&Call::Any).copied().unwrap_or(0) + nth;
+        disk.cut = Some((at, seed));
+    }
+
+    /// The disk after the power cut that was asked for, if there were so many calls.
+    pub fn cut_image(&self) -> Option<Self> {
+        self.disk().image.take().map(|disk| Self::from_disk(*disk))
+    }
+
+    fn from_disk(disk: Disk) -> Self {
+        Self(Arc::new(Shared { disk: Mutex::new(disk), changed: Condvar::new() }))
+    }
+
     /// How many calls of this kind there were.
     pub fn calls(&self, call: Call) -> usize {
         self.disk().calls.get(&call).copied().unwrap_or(0)
@@ -159,23 +179,7 @@ impl MemoryVfs {
     /// The disk after a power cut now. Of what was not synced, `seed` 0 loses all; any other
     /// decides for each sector, each length and each name by itself.
     pub fn power_cut(&self, seed: u64) -> Self {
-        let disk = self.disk();
-        let mut chance = Chance(seed);
-        let inodes = disk.inodes.iter().map(|inode| inode.after_power_cut(&mut chance)).collect();
-        let mut names = disk.durable.clone();
-        for (name, inode) in &disk.live {
-            if !names.contains_key(name) && chance.happens() {
-                names.insert(name.clone(), *inode);
-            }
-        }
-        for name in disk.durable.keys() {
-            if !disk.live.contains_key(name) && chance.happens() {
-                names.remove(name);
-            }
-        }
-        let after =
-            Disk { inodes, live: names.clone(), durable: names, now: disk.now, ..Disk::default() };
-        Self(Arc::new(Shared { disk: Mutex::new(after), changed: Condvar::new() }))
+        Self::from_disk(self.disk().after_power_cut(seed))
     }
 
     /// A copy of the disk as a running process sees it, as after a kill.
@@ -189,7 +193,7 @@ impl MemoryVfs {
         let names = disk.live.clone();
         let after =
             Disk { inodes, live: names.clone(), durable: names, now: disk.now, ..Disk::default() };
-        Self(Arc::new(Shared { disk: Mutex::new(after), changed: Condvar::new() }))
+        Self::from_disk(after)
     }
 
     /// The names of all files.
@@ -271,6 +275,33 @@ impl Inode {
 }
 
 impl Disk {
+    fn after_power_cut(&self, seed: u64) -> Self {
+        let mut chance = Chance(seed);
+        let inodes = self.inodes.iter().map(|inode| inode.after_power_cut(&mut chance)).collect();
+        let mut names = self.durable.clone();
+        for (name, inode) in &self.live {
+            if !names.contains_key(name) && chance.happens() {
+                names.insert(name.clone(), *inode);
+            }
+        }
+        for name in self.durable.keys() {
+            if !self.live.contains_key(name) && chance.happens() {
+                names.remove(name);
+            }
+        }
+        Self { inodes, live: names.clone(), durable: names, now: self.now, ..Self::default() }
+    }
+
+    /// Keeps the image of a power cut if this was the call.
+    fn cut_if_due(&mut self) {
+        if let Some((at, seed)) = self.cut
+            && self.calls.get(&Call::Any) == Some(&at)
+            && self.image.is_none()
+        {
+            self.image = Some(Box::new(self.after_power_cut(seed)));
+        }
+    }
+
     /// Counts a call and tells whether it is to fail.
     fn call(&mut self, call: Call) -> Option<Fault> {
         let mut fault = None;
@@ -279,6 +310,9 @@ impl Disk {
             *count += 1;
             let wanted = self.faults.iter().find(|(which, at, _)| *which == kind && at == count);
             fault = fault.or(wanted.map(|(_, _, fault)| *fault));
+        }
+        if call != Call::Write {
+            self.cut_if_due();
         }
         fault
     }
@@ -376,6 +410,7 @@ impl VfsFile for MemoryFile {
         let fault = disk.call(Call::Write).or((!disk.has_room(grown)).then_some(Fault::Full));
         let written = if fault.is_some() { &bytes[..bytes.len() / 2] } else { bytes };
         disk.inodes[self.inode].write(written, index(offset));
+        disk.cut_if_due();
         fault.map_or(Ok(()), |fault| Err(fault.error()))
     }
 

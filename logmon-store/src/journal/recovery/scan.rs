@@ -55,6 +55,14 @@ impl Scan {
         Ok(scan)
     }
 
+    /// The segments it says are removed.
+    pub(super) fn removed(&self) -> impl Iterator<Item = u64> {
+        self.records.iter().filter_map(|record| match record {
+            Record::Removed(removal) => Some(removal.number),
+            _ => None,
+        })
+    }
+
     fn take(&mut self, step: Step, walk: &mut Walk<'_>) -> Result<(), OpenError> {
         match step {
             Step::Unsupported { at } => {
