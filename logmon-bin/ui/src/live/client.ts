@@ -34,7 +34,8 @@ export interface LiveHandler {
 
 const SILENCE = 25_000;
 const PING_AFTER = 10_000;
-const BATCH_MS = 50;
+/** Two frames: sooner would not be seen sooner. */
+const BATCH_MS = 30;
 
 /**
  * Keeps one subscription alive on one WebSocket. What is wanted (filter and last cursor) outlives
