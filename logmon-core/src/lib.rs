@@ -2,8 +2,11 @@
 
 mod event;
 mod level;
+mod tag;
 mod time;
 
 pub use event::{Event, Scalar};
 pub use level::{Level, LevelCounts, ParseLevelError};
+pub use tag::{MAX_TAG_PATTERN_BYTES, MAX_TAG_PATTERN_DEPTH};
+pub use tag::{Tag, TagPattern, TagPatternError, TagPatternWarning};
 pub use time::{ParseTimestampError, Timestamp};
