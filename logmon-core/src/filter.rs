@@ -7,12 +7,22 @@ mod atom;
 mod error;
 mod eval;
 mod field;
+#[cfg(test)]
+mod laws;
 mod lex;
 mod literal;
+#[cfg(test)]
+mod naive;
 mod parse;
 mod print;
 mod regexp;
+#[cfg(test)]
+mod sample;
+mod set;
 mod severity;
+mod simplify;
+#[cfg(test)]
+mod tests;
 pub mod token;
 mod when;
 mod words;
@@ -25,6 +35,7 @@ pub use error::{ParseFilterError, ParseFilterErrorKind};
 pub use field::{Field, FieldTest, Range, ValueTest, Wildcard};
 pub use literal::{Literal, Number};
 pub use regexp::Regexp;
+pub use set::{FilterId, FilterSet, Matches};
 pub use severity::LevelTest;
 pub use when::{Clock, Instant, TimeTest};
 pub use words::{Substring, Words};

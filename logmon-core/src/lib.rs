@@ -7,7 +7,7 @@ mod tag;
 mod time;
 
 pub use event::{Event, Scalar};
-pub use filter::{Filter, ParseFilterError};
+pub use filter::{Filter, FilterSet, ParseFilterError};
 pub use level::{Level, LevelCounts, ParseLevelError};
 pub use tag::{MAX_TAG_PATTERN_BYTES, MAX_TAG_PATTERN_DEPTH};
 pub use tag::{Tag, TagPattern, TagPatternError, TagPatternWarning};
