@@ -1,5 +1,12 @@
 //! Event model, filter algebra and broadcast hub of logmon.
+//!
+//! - a [`Log`] is one event, owned; a [`LogRef`] is one of a [`Group`] of packed events;
+//! - a [`Filter`] says which events someone wants to see;
+//! - a [`Journal`] is the sequence that everything reads.
+//!
+//! No part of this crate opens a socket or a file.
 
+pub mod filter;
 pub mod json;
 pub mod msgpack;
 
@@ -22,6 +29,7 @@ pub use entries::{
 };
 pub use event::{Event, Scalar};
 pub use field_map::{FieldMap, FieldMapError, LEVEL_KEYS, MESSAGE_KEYS, SOURCE_KEYS};
+pub use filter::{Filter, FilterSet, ParseFilterError};
 pub use group::{
     Batch, Fingerprint, Group, GroupBuilder, LogRef, MAX_GROUP_BYTES, NewBatch, write_entry,
 };
