@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { pause, until } from './wait.mjs';
+import { until } from './wait.mjs';
 
 const BIN = process.env.LOGMON_BIN;
 if (!BIN) throw new Error('LOGMON_BIN must name the logmon binary to test');
@@ -63,8 +63,9 @@ export class Server {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
-    await Promise.race([ended, pause(5_000).then(() => child.kill('SIGKILL'))]);
+    const patience = setTimeout(() => child.kill('SIGKILL'), 5_000);
     await ended;
+    clearTimeout(patience);
   }
 
   /** Every event of the store, oldest first. */

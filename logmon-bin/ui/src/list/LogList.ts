@@ -6,7 +6,7 @@ import { FOLLOWING, arrived, moved, stop, type Follow } from './follow';
 import { buildFrame, nameFrame, type Frame } from './frame';
 import { listenToInput } from './input';
 import { CARD, ROW, clampTop, distanceToEnd, fromScrollTop, maxTop, minTop, sheetHeight, toScrollTop, topShowing, type Extent } from './scroll';
-import { Slot } from './slot';
+import { Slot, selectedLines } from './slot';
 
 export type Older = 'more' | 'loading' | 'end' | 'gone';
 
@@ -58,7 +58,7 @@ export class LogList {
       scrolled: (scrollTop) => this.scrolled(scrollTop),
       clicked: (row) => this.clicked(row),
       loadOlder: () => this.hooks.older(),
-      focus: () => this.focus(),
+      copied: (selection) => selectedLines(this.pool, selection),
       resized: () => this.resize(),
       lineHeight: () => this.row,
       pageHeight: () => this.view,
@@ -231,7 +231,7 @@ export class LogList {
     const scrollTop = toScrollTop(this.top, extent);
     if (Math.abs(scrollTop - this.lastScrollTop) < 0.5) return;
     this.lastScrollTop = scrollTop;
-    this.frame.view.scrollTop = scrollTop;
+    this.frame.grid.scrollTop = scrollTop;
   }
 
   /**
@@ -264,7 +264,7 @@ export class LogList {
       this.row = row;
       this.base = Math.floor(this.top / row) * row;
     }
-    this.view = this.frame.view.clientHeight;
+    this.view = Math.max(0, this.frame.grid.clientHeight - this.frame.head.offsetHeight);
     this.frame.stick.style.height = `${this.view}px`;
     const wanted = Math.ceil(this.view / row) + 1 + EXTRA;
     if (wanted !== this.pool.length) {

@@ -5,6 +5,9 @@ import type { Figures } from './store';
 /** The rate is taken over this time: long enough to be steady, short enough to be of now. */
 const WINDOW = 3_000;
 
+/** A source per request would fill the memory; a list that long helps nobody, and names can be typed. */
+const MOST_SOURCES = 1_000;
+
 /** The numbers of the status bar, counted as rows come and read a few times a second. */
 export class Counting {
   private arrivals: { at: number; count: number }[] = [];
@@ -71,6 +74,8 @@ export class Counting {
   }
 
   private source(source: string | null): void {
-    if (source !== null) this.seen.set(source, (this.seen.get(source) ?? 0) + 1);
+    if (source === null) return;
+    const count = this.seen.get(source);
+    if (count !== undefined || this.seen.size < MOST_SOURCES) this.seen.set(source, (count ?? 0) + 1);
   }
 }
