@@ -112,6 +112,7 @@ export const en = {
     notShown: (count: number): string => `not shown ${number.format(count)}`,
     notShownAtLeast: (count: number): string => `not shown ${number.format(count)} or more`,
     matches: (count: number, exact: boolean): string => `${exact ? '' : 'at least '}${number.format(count)} ${plural.select(count) === 'one' ? 'match' : 'matches'}`,
+    back: (count: number): string => `Back. ${lines(count)} caught up.`,
     searching: 'Searching…',
     partial: 'The search ended early; what is shown is not complete.',
     violation: 'The server broke the order of the live stream; the view started again from the last sure position.',

@@ -99,6 +99,7 @@ export const ja: Catalogue = {
     notShown: (count) => `非表示 ${number.format(count)}`,
     notShownAtLeast: (count) => `非表示 ${number.format(count)} 以上`,
     matches: (count, exact) => `${number.format(count)} 件${exact ? '' : '以上'}一致`,
+    back: (count) => `復旧しました。${number.format(count)} 行に追いつきました。`,
     searching: '検索しています…',
     partial: '検索は途中で終わりました。表示は完全ではありません。',
     violation: 'サーバーのライブ配信の順序が乱れたため、確かな位置から続きを取り直しました。',
