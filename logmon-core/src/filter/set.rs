@@ -31,7 +31,7 @@ pub struct FilterId(u32);
 /// assert!(set.is_empty());
 /// # Ok::<(), logmon_core::ParseFilterError>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct FilterSet {
     slots: Vec<Option<Slot>>,
     /// Places in `slots` that hold nothing.
@@ -39,7 +39,7 @@ pub struct FilterSet {
     by_text: HashMap<Box<str>, FilterId>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     filter: Filter,
     /// The canonical text, the key of `by_text`.
@@ -108,14 +108,13 @@ impl FilterSet {
         self.by_text.is_empty()
     }
 
-    /// Finds for each filter which of the `len` events of a group pass, `event(i)` being the i-th.
+    /// Finds for each filter which of the events of a group pass.
     ///
     /// Filters that no event passes are left out; the others come in ascending order of their ids.
-    pub fn evaluate<E: Event>(&self, len: u32, event: impl Fn(u32) -> E) -> Vec<Matches> {
+    pub fn evaluate<E: Event>(&self, group: impl Iterator<Item = E>) -> Vec<Matches> {
         let filters: Vec<(FilterId, &Filter)> = self.filters().collect();
         let mut events = vec![Vec::new(); filters.len()];
-        for index in 0..len {
-            let event = event(index);
+        for (index, event) in (0u32..).zip(group) {
             let view = View::new(&event);
             for ((_, filter), events) in filters.iter().zip(&mut events) {
                 if filter.accepts(&view) {
