@@ -58,7 +58,6 @@ export const en = {
   levels: {
     label: 'Levels',
     chip: (level: Level): string => `${level}: click to switch, Alt-click for only this, Shift-click for this and above`,
-    all: 'All levels',
   },
   source: {
     label: 'Source',
@@ -125,7 +124,6 @@ export const en = {
     forward: 'From Fluent Bit, Fluentd or any Forward client',
     node: 'From Node.js with @fluent-org/logger',
     test: 'Send a test line',
-    sent: 'Sent.',
     copy: 'Copy',
     copied: 'Copied',
     testMessage: 'Hello from the first-run page',
@@ -149,7 +147,6 @@ export const en = {
     message: 'Message',
     fields: 'Fields',
     more: (kilobytes: number): string => `Show all (${number.format(kilobytes)} KB)`,
-    empty: 'No line chosen',
   },
   page: {
     theme: (theme: string): string => `Theme: ${theme} (d)`,

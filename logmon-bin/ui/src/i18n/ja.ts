@@ -47,7 +47,6 @@ export const ja: Catalogue = {
   levels: {
     label: 'レベル',
     chip: (level) => `${level}: クリックで切り替え、Alt+クリックでこれだけ、Shift+クリックでこれ以上`,
-    all: 'すべてのレベル',
   },
   source: {
     label: 'ソース',
@@ -112,7 +111,6 @@ export const ja: Catalogue = {
     forward: 'Fluent Bit、Fluentd など Forward プロトコルで',
     node: 'Node.js の @fluent-org/logger で',
     test: 'テスト行を送る',
-    sent: '送りました。',
     copy: 'コピー',
     copied: 'コピーしました',
     testMessage: 'はじめての画面からこんにちは',
@@ -136,7 +134,6 @@ export const ja: Catalogue = {
     message: 'メッセージ',
     fields: 'フィールド',
     more: (kilobytes) => `すべて表示 (${number.format(kilobytes)} KB)`,
-    empty: '行が選ばれていません',
   },
   page: {
     theme: (theme) => `テーマ: ${theme} (d)`,

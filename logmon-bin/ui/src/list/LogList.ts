@@ -86,11 +86,6 @@ export class LogList {
     this.render();
   }
 
-  /** Older rows were put before the oldest; the position stays, so nothing moves. */
-  redraw(): void {
-    this.render();
-  }
-
   setOlder(state: Older): void {
     this.olderState = state;
     const { table } = this.text;
@@ -106,8 +101,11 @@ export class LogList {
     this.setOlder(this.olderState);
   }
 
+  /** Gives the list the keys back. That is not the reader taking hold of it, so it goes on following. */
   focus(): void {
+    const { follow } = this;
     this.frame.grid.focus({ preventScroll: true });
+    this.setFollow(follow);
   }
 
   toEnd(): void {
@@ -264,6 +262,7 @@ export class LogList {
       this.row = row;
       this.base = Math.floor(this.top / row) * row;
     }
+    const shown = this.active !== null && this.active * row >= this.top && (this.active + 1) * row <= this.top + this.view;
     this.view = Math.max(0, this.frame.grid.clientHeight - this.frame.head.offsetHeight);
     this.frame.stick.style.height = `${this.view}px`;
     const wanted = Math.ceil(this.view / row) + 1 + EXTRA;
@@ -274,6 +273,8 @@ export class LogList {
     } else {
       for (const slot of this.pool) slot.place(slot.index * row - this.base);
     }
+    // A drawer that takes room from below must not cover the row it was opened for.
+    if (shown && this.active !== null) this.top = topShowing(this.active, this.top, this.extent());
     if (!this.follow.following) this.top = clampTop(this.top, this.extent());
     this.render();
   }

@@ -52,6 +52,8 @@ export class Counting {
     this.delay = null;
     this.notShown = 0;
     this.exact = true;
+    // Names stay, to choose from; the numbers are of the rows of this search only.
+    for (const source of this.seen.keys()) this.seen.set(source, 0);
   }
 
   figures(shown: number): Figures {

@@ -114,8 +114,8 @@ export class Session {
       this.counting.loaded(rows);
       const fitted = this.ring.unshift(rows);
       this.nextCursor = answer.next_cursor;
+      // Also draws: the position stays, so nothing on screen moves.
       this.setOlder(fitted < rows.length ? 'gone' : answer.next_cursor === null ? 'end' : 'more');
-      this.list?.redraw();
     } catch (error) {
       if (this.shown !== query) return;
       this.setOlder('more');

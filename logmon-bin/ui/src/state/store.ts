@@ -39,7 +39,7 @@ export interface SessionState {
   readonly caughtUp: number | null;
   readonly follow: Follow;
   readonly figures: Figures;
-  /** Sources seen so far, with the number of rows of each. */
+  /** Sources seen so far, with the number of rows of each since the last search began. */
   readonly sources: ReadonlyMap<string, number>;
   /** The event in the drawer, while that is open. */
   readonly opened: LogEvent | null;
