@@ -47,7 +47,8 @@ scenario('older rows load at the top, and nothing moves', {}, async ({ server, s
   assert.equal((await logs.ids()).length, 200);
   await page.keyboard.press('Home');
   await until('a page of older rows', async () => (await logs.ids()).length === 700);
-  // The rows that were at the top are still where they were, below the new ones.
+  // The oldest row of before is still where it was, one below the place of the "load older" row.
+  assert.deepEqual((await logs.rows()).slice(0, 2).map((row) => row[2]), ['line 699 of the day', 'line 700 of the day']);
   await page.keyboard.press('Home');
   await until('the rest', async () => (await logs.ids()).length === 900);
   await logs.holdsAll(server);
