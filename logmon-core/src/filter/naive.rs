@@ -49,7 +49,7 @@ fn atom_matches(atom: &Atom, event: &Sample) -> bool {
 }
 
 fn fold(text: &str) -> String {
-    let folded = |c| unicode_case_mapping::case_folded(c).map(|folded| folded.get());
+    let folded = |c| unicode_case_mapping::case_folded(c).map(std::num::NonZero::get);
     text.chars().map(|c| folded(c).map_or(c, |folded| char::from_u32(folded).unwrap())).collect()
 }
 
@@ -87,30 +87,33 @@ fn regex(regexp: &Regexp, text: &str) -> bool {
 fn value(test: &ValueTest, found: &Value) -> bool {
     match (test, found) {
         (ValueTest::Exists, _) => !found.is_null(),
-        (ValueTest::Equals(literal), Value::String(text)) => text == literal.text(),
+        (ValueTest::Equals(literal), Value::String(string)) => string == literal.text(),
         (ValueTest::Equals(Literal::Text(_)), _) => false,
         (ValueTest::Equals(literal), Value::Number(_)) => {
             order(literal, found) == Some(Ordering::Equal)
         }
         (ValueTest::Equals(literal), Value::Bool(_) | Value::Null) => {
-            literal.text() == found.to_string()
+            *found.to_string() == *literal.text()
         }
         (ValueTest::Range(range), _) => inside(&range.lower, &range.upper, |end| order(end, found)),
-        (ValueTest::Regexp(regexp), Value::String(text)) => regex(regexp, text),
-        (ValueTest::Wildcard(wildcard), Value::String(text)) => {
-            glob(&wildcard.pieces().collect::<Vec<_>>(), text)
+        (ValueTest::Regexp(regexp), Value::String(string)) => regex(regexp, string),
+        (ValueTest::Wildcard(wildcard), Value::String(string)) => {
+            glob(&wildcard.pieces().collect::<Vec<_>>(), string)
         }
         _ => false,
     }
 }
 
-/// Values of tests are small enough for floats.
+/// Integers as integers; the other numbers of the tests are exact as floats.
 fn order(end: &Literal, found: &Value) -> Option<Ordering> {
     match (end, found) {
         (Literal::Number(_), Value::Number(number)) => {
+            if let (Some(found), Ok(end)) = (number.as_i128(), end.text().parse()) {
+                return Some(found.cmp(&end));
+            }
             number.as_f64()?.partial_cmp(&end.text().parse().ok()?)
         }
-        (Literal::Text(end), Value::String(text)) => Some(text.as_str().cmp(end)),
+        (Literal::Text(end), Value::String(string)) => Some((**string).cmp(end)),
         _ => None,
     }
 }
@@ -136,7 +139,7 @@ fn glob(pieces: &[&str], text: &str) -> bool {
         [last] => text == *last,
         [first, rest @ ..] => text.strip_prefix(first).is_some_and(|text| {
             let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-            ends.into_iter().any(|at| glob(rest, &text[at..]))
+            ends.into_iter().any(|at| glob(rest, text.split_at(at).1))
         }),
     }
 }

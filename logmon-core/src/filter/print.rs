@@ -88,8 +88,9 @@ pub(super) fn quoted(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// Writes `text` with a backslash before each character that could mean something.
 pub(super) fn escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         match c {
+            '-' | '/' if at > 0 => f.write_char(c)?,
             ' ' => f.write_str("\\ ")?,
             _ if c.is_whitespace() && !c.is_control() => write!(f, "\\u{{{:x}}}", u32::from(c))?,
             _ if is_ordinary(c) || !c.is_ascii() || c.is_control() => character(c, f)?,
@@ -122,6 +123,8 @@ pub(super) fn metadata_path(path: &str, f: &mut fmt::Formatter<'_>) -> fmt::Resu
         let is_last = chars.peek().is_none();
         if c.is_alphanumeric() || c == '_' || (!is_last && matches!(c, '.' | '-' | '@' | '/')) {
             f.write_char(c)?;
+        } else if c.is_ascii_punctuation() {
+            write!(f, "\\{c}")?;
         } else {
             escaped(c.encode_utf8(&mut [0; 4]), f)?;
         }

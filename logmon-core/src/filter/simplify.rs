@@ -101,31 +101,16 @@ fn join(operands: &[Filter], join: Join) -> Filter {
     }
     operands.sort_by_cached_key(|operand| (operand.cost(), operand.to_string()));
     operands.dedup();
-    let kept = {
-        let known: HashSet<&Filter> = operands.iter().collect();
-        let denies = |operand: &Filter| match operand {
-            Filter::Not(inner) => known.contains(&**inner),
-            _ => false,
-        };
-        if operands.iter().any(denies) {
-            return join.decisive();
-        }
-        let is_absorbed =
-            |operand: &Filter| join.dual_operands(operand).iter().any(|each| known.contains(each));
-        operands.iter().map(|operand| !is_absorbed(operand)).collect::<Vec<_>>()
-    };
-    let mut kept = kept.into_iter();
-    operands.retain(|_| kept.next().unwrap_or(true));
-    match (operands.pop(), operands.is_empty(), join) {
-        (None, ..) => join.neutral(),
-        (Some(only), true, _) => only,
-        (Some(last), false, Join::And) => {
-            operands.push(last);
-            Filter::And(operands)
-        }
-        (Some(last), false, Join::Or) => {
-            operands.push(last);
-            Filter::Or(operands)
-        }
+    // By text, which tells filters apart as well as they do.
+    let known: HashSet<String> = operands.iter().map(Filter::to_string).collect();
+    let is_known = |filter: &Filter| known.contains(&filter.to_string());
+    if operands.iter().any(|operand| matches!(operand, Filter::Not(inner) if is_known(inner))) {
+        return join.decisive();
+    }
+    operands.retain(|operand| !join.dual_operands(operand).iter().any(is_known));
+    match (operands.len(), join) {
+        (0 | 1, _) => operands.pop().unwrap_or_else(|| join.neutral()),
+        (_, Join::And) => Filter::And(operands),
+        (_, Join::Or) => Filter::Or(operands),
     }
 }

@@ -287,19 +287,21 @@ fn level(value: Value<'_>, span: Span<usize>) -> Result<Filter> {
                 .expecting(LEVELS)
         })
     };
+    let only = |text: &str, span: Span<usize>| {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(LevelTest::Absent);
+        }
+        read(text, span).map(|level| LevelTest::Between(level, level))
+    };
     let test = match value {
-        Value::Bare(Bare { pieces, span, .. }) => match &*pieces {
-            [text] if text.eq_ignore_ascii_case("none") => Some(LevelTest::Absent),
-            [text] => read(text, span).map(|level| Some(LevelTest::Between(level, level)))?,
+        Value::Bare(bare) => match &*bare.pieces {
+            [text] => Some(only(text, span.clone())?),
             [first, last] if first.is_empty() && last.is_empty() => {
                 LevelTest::new(Bound::Unbounded, Bound::Unbounded)
             }
             _ => return Err(no_patterns("level", span, LEVELS)),
         },
-        Value::Quoted(text) => {
-            let level = read(&text, span.clone())?;
-            Some(LevelTest::Between(level, level))
-        }
+        Value::Quoted(text) => Some(only(&text, span.clone())?),
         Value::Slashed(slashed) => return Err(no_patterns("level", slashed.span, LEVELS)),
         Value::Range(lower, upper) => {
             let read = |end: Bound<End>| transpose(end.map(|end| read(&end.text, end.span)));
