@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 pub use atom::Atom;
 pub use error::{ParseFilterError, ParseFilterErrorKind};
-pub use field::{Field, FieldTest, Range, ValueTest, Wildcard};
+pub use field::{FieldTest, Range, ValueTest, Wildcard};
 pub use literal::{Literal, Number};
 pub use regexp::Regexp;
 pub use set::{FilterId, FilterSet, Matches};

@@ -5,7 +5,8 @@ use std::fmt;
 use std::ops::Range;
 
 /// A text that is not a filter: where the mistake is, what was expected there, and what may help.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct ParseFilterError(Box<Inner>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,14 +97,12 @@ impl ParseFilterError {
     }
 }
 
-impl fmt::Display for ParseFilterError {
+impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}", self.0.detail, self.0.span.start)?;
-        match &self.0.hint {
+        write!(f, "{} at byte {}", self.detail, self.span.start)?;
+        match &self.hint {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),
         }
     }
 }
-
-impl std::error::Error for ParseFilterError {}

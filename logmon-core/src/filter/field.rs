@@ -14,9 +14,8 @@ use super::regexp::Regexp;
 use crate::{Event, Scalar};
 
 /// What stands before the colon or the operator.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Field {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Field {
     /// `level`.
     Level,
     /// `message`.
@@ -179,12 +178,12 @@ impl Range {
 }
 
 /// Text with gaps: `web*`, `*.example.com`, `a*b*c`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Wildcard {
     pieces: Box<[Piece]>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Piece {
     text: Box<str>,
     finder: Finder<'static>,
@@ -235,6 +234,12 @@ impl Hash for Wildcard {
         for piece in self.pieces() {
             piece.hash(state);
         }
+    }
+}
+
+impl fmt::Debug for Wildcard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wildcard").field(&format_args!("{self}")).finish()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::ops::Bound;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -53,13 +54,16 @@ fn fold(text: &str) -> String {
     text.chars().map(|c| folded(c).map_or(c, |folded| char::from_u32(folded).unwrap())).collect()
 }
 
+static SINGLE: LazyLock<regex::Regex> = LazyLock::new(|| {
+    regex::Regex::new(r"[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Hang}]").unwrap()
+});
+
 fn tokens(text: &str) -> Vec<String> {
-    let single = regex::Regex::new(r"[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Hang}]").unwrap();
     let mut all = vec![String::new()];
     for c in fold(text).chars() {
         if !(c.is_alphanumeric() || c == '_') {
             all.push(String::new());
-        } else if single.is_match(&c.to_string()) {
+        } else if SINGLE.is_match(&c.to_string()) {
             all.extend([c.to_string(), String::new()]);
         } else {
             all.last_mut().unwrap().push(c);

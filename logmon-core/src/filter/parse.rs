@@ -233,7 +233,7 @@ impl Parser<'_> {
     fn equation(&mut self, len: usize) -> ParseFilterError {
         let start = self.cursor.at() + len;
         let name = self.cursor.take(len).trim_end_matches('!');
-        let word = self.cursor.word();
+        let word: String = self.cursor.word().chars().take(64).collect();
         ParseFilterError::syntax(start..start + 1, "`=` is not an operator")
             .expecting(&[":", ">=", "<="])
             .hinting(format!(

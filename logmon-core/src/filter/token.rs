@@ -16,17 +16,25 @@ use std::borrow::Cow;
 
 /// The text with each character folded; borrowed where it is folded already.
 pub fn fold(text: &str) -> Cow<'_, str> {
-    match text.char_indices().find(|&(_, c)| fold_char(c) != c) {
-        None => Cow::Borrowed(text),
-        Some(_) if text.is_ascii() => Cow::Owned(text.to_ascii_lowercase()),
-        Some((at, _)) => {
-            let (head, tail) = text.split_at(at);
-            let mut folded = String::with_capacity(text.len());
-            folded.push_str(head);
-            folded.extend(tail.chars().map(fold_char));
-            Cow::Owned(folded)
-        }
+    if text.is_ascii() {
+        let is_folded = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        return if is_folded { text.into() } else { text.to_ascii_lowercase().into() };
     }
+    let mut folded = String::new();
+    let mut rest = text;
+    // Most text stays as it is, and is copied run by run.
+    while let Some((at, c)) = rest.char_indices().find(|&(_, c)| fold_char(c) != c) {
+        let (same, changed) = rest.split_at(at);
+        folded.reserve(rest.len());
+        folded.push_str(same);
+        folded.push(fold_char(c));
+        rest = changed.split_at(c.len_utf8()).1;
+    }
+    if folded.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    folded.push_str(rest);
+    Cow::Owned(folded)
 }
 
 /// The simple case folding of one character.

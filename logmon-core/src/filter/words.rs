@@ -9,7 +9,7 @@ use super::print;
 use super::token::{Class, class, fold, tokens};
 
 /// Tokens that stand next to each other in the message: `timeout`, `"connection reset"`, `time*`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Words {
     /// As written, folded.
     text: Box<str>,
@@ -135,6 +135,12 @@ impl Hash for Words {
     }
 }
 
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Words").field(&format_args!("{self}")).finish()
+    }
+}
+
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_prefix {
@@ -147,7 +153,7 @@ impl fmt::Display for Words {
 }
 
 /// Text anywhere in the message, inside words too: `*timeout*`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Substring {
     finder: Finder<'static>,
     text: Box<str>,
@@ -181,6 +187,12 @@ impl Eq for Substring {}
 impl Hash for Substring {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.text.hash(state);
+    }
+}
+
+impl fmt::Debug for Substring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Substring").field(&format_args!("{self}")).finish()
     }
 }
 

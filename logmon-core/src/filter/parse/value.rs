@@ -57,7 +57,7 @@ impl Parser<'_> {
         let span = start..self.cursor.at();
         match field {
             Field::Level => level(value, span),
-            Field::Message => self.message(value),
+            Field::Message => self.message(value, span),
             Field::Received => time(Clock::Received, value, span),
             Field::Timestamp => time(Clock::Timestamp, value, span),
             Field::Tag => tag(&value, span),
@@ -210,7 +210,7 @@ impl Parser<'_> {
         })
     }
 
-    fn message(&mut self, value: Value<'_>) -> Result<Filter> {
+    fn message(&mut self, value: Value<'_>, span: Span<usize>) -> Result<Filter> {
         let words = |text: &str, is_prefix| match Words::new(text, is_prefix) {
             Some(words) => Atom::Words(words).into(),
             None if text.is_empty() => Filter::All,
@@ -219,7 +219,7 @@ impl Parser<'_> {
         match value {
             Value::Quoted(text) => Ok(words(&text, false)),
             Value::Slashed(slashed) => Ok(Atom::Regexp(self.regexp(&slashed)?).into()),
-            Value::Range(..) => Err(unordered(&Field::Message, 0..0)),
+            Value::Range(..) => Err(unordered(&Field::Message, span)),
             Value::Bare(bare) => {
                 let pieces: Vec<&str> = bare.pieces.iter().map(String::as_str).collect();
                 match *pieces {
