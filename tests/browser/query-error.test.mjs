@@ -29,22 +29,23 @@ for (const query of ['charge level:', '接続失敗 level: x', 'a "b']) {
     await until('the store to have them', async () => (await server.allEvents()).length === 2);
     await logs.open(server.url);
     await until('the rows', async () => (await logs.rows()).length === 2);
-    const details = [];
+    const worded = [];
     await logs.id('query').fill(query);
     await page.keyboard.press('Enter');
     for (const language of ['en', 'ja']) {
       const problem = await server.problem(query, language);
       assert.equal(problem.code, 'query_syntax');
       await logs.id(`language-${language}`).click();
-      await until('the words of the server', async () => (await logs.id('query-problem-detail').innerText()) === problem.detail);
+      await until('the words of the server', async () =>
+        (await logs.id('query-problem-title').innerText()) === problem.title && (await logs.id('query-problem-detail').innerText()) === problem.detail);
       assert.equal(await logs.id('query-mark').getAttribute('data-offset'), String(problem.position.offset));
       assert.ok((await logs.id('query-problem-column').innerText()).includes(String(problem.position.column)));
       if (problem.hint) assert.equal(await logs.id('query-problem-hint').innerText(), problem.hint);
       const { mark, text } = await places(page);
       assert.ok(Math.abs(mark - text) < 2, `the mark begins at ${mark}, its column at ${text}`);
-      details.push(problem.detail);
+      worded.push(`${problem.title} ${problem.detail}`);
     }
-    assert.notEqual(details[0], details[1]);
+    assert.notEqual(worded[0], worded[1]);
     // The last good result stays, and stays live.
     assert.equal((await logs.rows()).length, 2);
     await shipper.send(line(3));
