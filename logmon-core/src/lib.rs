@@ -1,5 +1,16 @@
 //! Event model, filter algebra and broadcast hub of logmon.
+//!
+//! The ten-line path of an embedder is at [`hub::Hub`]. Around it:
+//!
+//! - a [`Log`] is one event, owned; a [`LogRef`] is one of a [`Group`] of packed events;
+//! - a [`Filter`] says which events someone wants to see;
+//! - a [`Journal`] is the sequence that everything reads, a [`Sink`] takes events out of it,
+//!   a [`Store`] finds them again.
+//!
+//! No part of this crate opens a socket or a file.
 
+pub mod filter;
+pub mod hub;
 pub mod json;
 pub mod msgpack;
 
@@ -13,8 +24,12 @@ mod log;
 mod map;
 mod position;
 mod route;
+mod sink;
+mod store;
 mod tag;
 mod time;
+#[cfg(feature = "tracing")]
+mod tracing_layer;
 mod value;
 
 pub use entries::{
@@ -22,9 +37,11 @@ pub use entries::{
 };
 pub use event::{Event, Scalar};
 pub use field_map::{FieldMap, FieldMapError, LEVEL_KEYS, MESSAGE_KEYS, SOURCE_KEYS};
+pub use filter::{Filter, FilterSet, ParseFilterError};
 pub use group::{
     Batch, Fingerprint, Group, GroupBuilder, LogRef, MAX_GROUP_BYTES, NewBatch, write_entry,
 };
+pub use hub::Hub;
 pub use journal::{
     AppendError, BoxFuture, Commit, Committed, Journal, MemoryJournal, Promise, ReadError,
 };
@@ -32,7 +49,14 @@ pub use level::{Level, LevelCounts, ParseLevelError};
 pub use log::Log;
 pub use position::{Epoch, EventId, ParseEventIdError, Position};
 pub use route::RouteSet;
+pub use sink::{
+    Cursor, CursorError, MemoryCursor, Quarantine, Retry, Runner, RunnerConfig, RunnerError, Sink,
+    SinkBatch, Verdict, Verdicts,
+};
+pub use store::{Hit, Order, Page, PageKey, QueryError, Search, SearchStats, Store};
 pub use tag::{MAX_TAG_PATTERN_BYTES, MAX_TAG_PATTERN_DEPTH};
 pub use tag::{Tag, TagPattern, TagPatternError, TagPatternWarning};
 pub use time::{ParseTimestampError, Timestamp};
+#[cfg(feature = "tracing")]
+pub use tracing_layer::Layer;
 pub use value::{Map, Value};

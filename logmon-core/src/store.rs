@@ -125,7 +125,8 @@ pub struct Page {
 impl Page {
     /// An empty page that saw everything up to `head`.
     pub const fn empty(head: Position) -> Self {
-        let stats = SearchStats { matched: 0, matched_exact: true, scanned_events: 0, scanned_bytes: 0 };
+        let stats =
+            SearchStats { matched: 0, matched_exact: true, scanned_events: 0, scanned_bytes: 0 };
         Self { hits: Vec::new(), is_complete: true, has_more: false, head, stats }
     }
 }

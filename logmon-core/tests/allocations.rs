@@ -1,5 +1,6 @@
 //! Building a group costs the same few allocations whatever the number of its events.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
 use bytes::Bytes;
 use logmon_core::{Entries, Epoch, GroupBuilder, Log, NewBatch, Reading, Timestamp};
 

@@ -14,7 +14,7 @@ export function App() {
   return (
     <div className="flex h-full flex-col">
       <TopBar />
-      <div className="border-b border-line bg-panel px-3 pt-2 pb-2">
+      <div role="search" className="flex-none border-b border-line bg-panel px-3 pt-2 pb-2">
         <QueryBar />
         <FilterRow />
       </div>

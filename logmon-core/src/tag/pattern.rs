@@ -9,6 +9,7 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
+use glob::Node;
 use program::Program;
 use regexp::Regexp;
 
@@ -48,6 +49,10 @@ pub struct TagPattern {
 enum Alternative {
     /// `**`: every tag.
     Any,
+    /// `app.**`: this tag and all below it.
+    Below(Box<str>),
+    /// `app.web`: this tag.
+    Exact(Box<str>),
     Glob(Program),
     Regexp(Regexp),
 }
@@ -127,11 +132,7 @@ impl TagPattern {
     /// often, keep the answers. A regular expression with look-around that exceeds its step limit
     /// accepts nothing.
     pub fn matches(&self, tag: &str) -> bool {
-        self.alternatives.iter().any(|alternative| match alternative {
-            Alternative::Any => true,
-            Alternative::Glob(program) => program.matches(tag),
-            Alternative::Regexp(regexp) => regexp.matches(tag),
-        })
+        self.alternatives.iter().any(|alternative| alternative.matches(tag))
     }
 
     /// The text it was read from.
@@ -162,7 +163,36 @@ impl Alternative {
                 .map(Self::Regexp)
                 .map_err(|reason| TagPatternError::Regexp { pattern: part.to_owned(), reason });
         }
-        Ok(Self::Glob(Program::new(&glob::parse(part, warnings)?)))
+        Ok(Self::of_nodes(&glob::parse(part, warnings)?))
+    }
+
+    /// The common kinds need no automaton.
+    fn of_nodes(nodes: &[Node]) -> Self {
+        let text = |nodes: &[Node]| -> Option<Box<str>> {
+            let char = |node: &Node| if let Node::Char(c) = node { Some(*c) } else { None };
+            nodes.iter().map(char).collect::<Option<String>>().map(String::into_boxed_str)
+        };
+        let special = match nodes {
+            [head @ .., Node::BeforeDotOrEnd, Node::Run] => text(head).map(Self::Below),
+            _ => text(nodes).map(Self::Exact),
+        };
+        special.unwrap_or_else(|| Self::Glob(Program::new(nodes)))
+    }
+
+    fn matches(&self, tag: &str) -> bool {
+        // One final line feed is tolerated, as the end of a Ruby expression does.
+        let line = || tag.strip_suffix('\n').unwrap_or(tag);
+        match self {
+            Self::Any => true,
+            Self::Below(parent) => match tag.strip_prefix(&**parent) {
+                Some("") => true,
+                Some(rest) => rest.starts_with('.') && !line().contains('\n'),
+                None => false,
+            },
+            Self::Exact(text) => **text == *tag || **text == *line(),
+            Self::Glob(program) => program.matches(tag),
+            Self::Regexp(regexp) => regexp.matches(tag),
+        }
     }
 }
 

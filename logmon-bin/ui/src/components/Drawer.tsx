@@ -31,11 +31,16 @@ function Opened({ event }: { readonly event: LogEvent }) {
         </button>
       </header>
       <div className="min-h-0 flex-1 overflow-y-auto p-3">
-        <h3 className="mb-1 text-[11px] font-semibold text-dim">{text.drawer.message}</h3>
+        <div className="mb-1 flex h-6 items-center">
+          <h2 className="text-[11px] font-semibold text-dim">{text.drawer.message}</h2>
+          <button type="button" className="icon-button ml-auto h-6" title={text.drawer.copyMessage} aria-label={text.drawer.copyMessage} onClick={() => void copyText(message)} data-testid="copy-message">
+            <ClipboardDocumentIcon className="icon" />
+          </button>
+        </div>
         <div className="rounded-md border border-line bg-bg p-2 font-mono text-[12px] break-words whitespace-pre-wrap" data-testid="drawer-message">
           <LongText key={event.id} text={message} />
         </div>
-        <h3 className="mt-4 mb-1 text-[11px] font-semibold text-dim">{text.drawer.fields}</h3>
+        <h2 className="mt-4 mb-1 text-[11px] font-semibold text-dim">{text.drawer.fields}</h2>
         <div className="font-mono text-[12px] leading-[20px]" data-testid="drawer-tree">
           <JsonTree key={event.id} value={{ ...head, metadata }} />
         </div>

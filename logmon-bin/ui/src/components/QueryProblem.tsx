@@ -9,8 +9,9 @@ export function QueryProblem({ problem }: { readonly problem: Problem }) {
       <ExclamationTriangleIcon className="icon mt-px" />
       <div className="min-w-0">
         <p>
-          {problem.position && <span className="mr-2 font-semibold" data-testid="query-problem-column">{text.query.at(problem.position.column)}</span>}
-          <span data-testid="query-problem-detail">{problem.detail ?? problem.title}</span>
+          <span className="mr-2 font-semibold" data-testid="query-problem-title">{problem.title}</span>
+          {problem.position && <span className="mr-2" data-testid="query-problem-column">{text.query.at(problem.position.column)}</span>}
+          <span data-testid="query-problem-detail">{problem.detail}</span>
         </p>
         {problem.hint !== undefined && <p className="text-dim" data-testid="query-problem-hint">{problem.hint}</p>}
         {problem.expected && problem.expected.length > 0 && <p className="font-mono text-dim">{text.query.expected(problem.expected)}</p>}

@@ -98,7 +98,7 @@ function Option({ selected, label, count, testid, onChoose }: OptionProps) {
     <button type="button" role="option" aria-selected={selected} onClick={onChoose} data-testid={testid} className="flex h-7 w-full items-center gap-2 rounded-md px-2 text-left text-[12px] hover:bg-hover">
       <CheckIcon className={`icon ${selected ? 'text-accent' : 'invisible'}`} />
       <span className="min-w-0 flex-1 truncate font-mono">{label}</span>
-      {count !== undefined && <span className="text-dim tabular-nums">{text.number(count)}</span>}
+      {count !== undefined && count > 0 && <span className="text-dim tabular-nums">{text.number(count)}</span>}
     </button>
   );
 }

@@ -9,6 +9,7 @@ export function StatusBar() {
   const phase = useSession((state) => state.live.phase);
   const live = useSession((state) => state.filter.live);
   const searching = useSession((state) => state.searching);
+  const caughtUp = useSession((state) => state.caughtUp);
   const figures = useSession((state) => state.figures);
   const shownPhase = useSettled(live && phase === 'off' ? 'connecting' : phase);
   const notShown = figures.notShownExact ? text.status.notShown(figures.notShown) : text.status.notShownAtLeast(figures.notShown);
@@ -19,6 +20,7 @@ export function StatusBar() {
         <span className={`h-2 w-2 rounded-full ${dot(shownPhase)}`} />
         {searching && phase === 'off' ? text.status.searching : phaseText(shownPhase, text)}
       </span>
+      {live && caughtUp !== null && <span className="text-live" data-testid="status-back">{text.status.back(caughtUp)}</span>}
       {live && <span data-testid="status-rate">{text.status.rate(figures.rate)}</span>}
       {live && figures.delay !== null && <span data-testid="status-delay">{text.status.delay(figures.delay)}</span>}
       <span data-testid="status-shown" data-count={figures.shown}>{text.status.shown(figures.shown)}</span>

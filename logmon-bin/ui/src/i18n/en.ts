@@ -58,7 +58,6 @@ export const en = {
   levels: {
     label: 'Levels',
     chip: (level: Level): string => `${level}: click to switch, Alt-click for only this, Shift-click for this and above`,
-    all: 'All levels',
   },
   source: {
     label: 'Source',
@@ -112,6 +111,7 @@ export const en = {
     notShown: (count: number): string => `not shown ${number.format(count)}`,
     notShownAtLeast: (count: number): string => `not shown ${number.format(count)} or more`,
     matches: (count: number, exact: boolean): string => `${exact ? '' : 'at least '}${number.format(count)} ${plural.select(count) === 'one' ? 'match' : 'matches'}`,
+    back: (count: number): string => `Back. ${lines(count)} caught up.`,
     searching: 'Searching…',
     partial: 'The search ended early; what is shown is not complete.',
     violation: 'The server broke the order of the live stream; the view started again from the last sure position.',
@@ -124,7 +124,6 @@ export const en = {
     forward: 'From Fluent Bit, Fluentd or any Forward client',
     node: 'From Node.js with @fluent-org/logger',
     test: 'Send a test line',
-    sent: 'Sent.',
     copy: 'Copy',
     copied: 'Copied',
     testMessage: 'Hello from the first-run page',
@@ -148,7 +147,6 @@ export const en = {
     message: 'Message',
     fields: 'Fields',
     more: (kilobytes: number): string => `Show all (${number.format(kilobytes)} KB)`,
-    empty: 'No line chosen',
   },
   page: {
     theme: (theme: string): string => `Theme: ${theme} (d)`,

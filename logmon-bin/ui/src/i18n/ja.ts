@@ -47,7 +47,6 @@ export const ja: Catalogue = {
   levels: {
     label: 'レベル',
     chip: (level) => `${level}: クリックで切り替え、Alt+クリックでこれだけ、Shift+クリックでこれ以上`,
-    all: 'すべてのレベル',
   },
   source: {
     label: 'ソース',
@@ -99,6 +98,7 @@ export const ja: Catalogue = {
     notShown: (count) => `非表示 ${number.format(count)}`,
     notShownAtLeast: (count) => `非表示 ${number.format(count)} 以上`,
     matches: (count, exact) => `${number.format(count)} 件${exact ? '' : '以上'}一致`,
+    back: (count) => `復旧しました。${number.format(count)} 行に追いつきました。`,
     searching: '検索しています…',
     partial: '検索は途中で終わりました。表示は完全ではありません。',
     violation: 'サーバーのライブ配信の順序が乱れたため、確かな位置から続きを取り直しました。',
@@ -111,7 +111,6 @@ export const ja: Catalogue = {
     forward: 'Fluent Bit、Fluentd など Forward プロトコルで',
     node: 'Node.js の @fluent-org/logger で',
     test: 'テスト行を送る',
-    sent: '送りました。',
     copy: 'コピー',
     copied: 'コピーしました',
     testMessage: 'はじめての画面からこんにちは',
@@ -135,7 +134,6 @@ export const ja: Catalogue = {
     message: 'メッセージ',
     fields: 'フィールド',
     more: (kilobytes) => `すべて表示 (${number.format(kilobytes)} KB)`,
-    empty: '行が選ばれていません',
   },
   page: {
     theme: (theme) => `テーマ: ${theme} (d)`,

@@ -6,7 +6,7 @@ import { FOLLOWING, arrived, moved, stop, type Follow } from './follow';
 import { buildFrame, nameFrame, type Frame } from './frame';
 import { listenToInput } from './input';
 import { CARD, ROW, clampTop, distanceToEnd, fromScrollTop, maxTop, minTop, sheetHeight, toScrollTop, topShowing, type Extent } from './scroll';
-import { Slot } from './slot';
+import { Slot, selectedLines } from './slot';
 
 export type Older = 'more' | 'loading' | 'end' | 'gone';
 
@@ -58,7 +58,7 @@ export class LogList {
       scrolled: (scrollTop) => this.scrolled(scrollTop),
       clicked: (row) => this.clicked(row),
       loadOlder: () => this.hooks.older(),
-      focus: () => this.focus(),
+      copied: (selection) => selectedLines(this.pool, selection),
       resized: () => this.resize(),
       lineHeight: () => this.row,
       pageHeight: () => this.view,
@@ -86,11 +86,6 @@ export class LogList {
     this.render();
   }
 
-  /** Older rows were put before the oldest; the position stays, so nothing moves. */
-  redraw(): void {
-    this.render();
-  }
-
   setOlder(state: Older): void {
     this.olderState = state;
     const { table } = this.text;
@@ -106,8 +101,11 @@ export class LogList {
     this.setOlder(this.olderState);
   }
 
+  /** Gives the list the keys back. That is not the reader taking hold of it, so it goes on following. */
   focus(): void {
+    const { follow } = this;
     this.frame.grid.focus({ preventScroll: true });
+    this.setFollow(follow);
   }
 
   toEnd(): void {
@@ -231,7 +229,7 @@ export class LogList {
     const scrollTop = toScrollTop(this.top, extent);
     if (Math.abs(scrollTop - this.lastScrollTop) < 0.5) return;
     this.lastScrollTop = scrollTop;
-    this.frame.view.scrollTop = scrollTop;
+    this.frame.grid.scrollTop = scrollTop;
   }
 
   /**
@@ -264,7 +262,8 @@ export class LogList {
       this.row = row;
       this.base = Math.floor(this.top / row) * row;
     }
-    this.view = this.frame.view.clientHeight;
+    const shown = this.active !== null && this.active * row >= this.top && (this.active + 1) * row <= this.top + this.view;
+    this.view = Math.max(0, this.frame.grid.clientHeight - this.frame.head.offsetHeight);
     this.frame.stick.style.height = `${this.view}px`;
     const wanted = Math.ceil(this.view / row) + 1 + EXTRA;
     if (wanted !== this.pool.length) {
@@ -274,6 +273,8 @@ export class LogList {
     } else {
       for (const slot of this.pool) slot.place(slot.index * row - this.base);
     }
+    // A drawer that takes room from below must not cover the row it was opened for.
+    if (shown && this.active !== null) this.top = topShowing(this.active, this.top, this.extent());
     if (!this.follow.following) this.top = clampTop(this.top, this.extent());
     this.render();
   }

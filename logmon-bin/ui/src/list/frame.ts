@@ -3,7 +3,7 @@ import type { Catalogue } from '../i18n';
 /** The fixed elements around the rows; rows themselves are made by the list. */
 export interface Frame {
   readonly grid: HTMLElement;
-  readonly view: HTMLElement;
+  readonly head: HTMLElement;
   readonly sheet: HTMLElement;
   readonly stick: HTMLElement;
   readonly layer: HTMLElement;
@@ -20,12 +20,13 @@ function div(className: string, role?: string): HTMLElement {
 }
 
 /**
- * grid > (header group, scroller > sheet > stick > layer > rows). The sheet gives the scrollbar its
- * length; the stick stays where it is while the browser scrolls, so rows move only when the list moves
- * them. A row therefore never shows at a place that the list did not choose.
+ * The grid is the scroller: header group (which stays at the top), then sheet > stick > layer > rows. The sheet
+ * gives the scrollbar its length; the stick stays where it is while the browser scrolls, so rows move only when
+ * the list moves them. A row therefore never shows at a place that the list did not choose.
  */
 export function buildFrame(): Frame {
   const grid = div('ll', 'grid');
+  // The only tab stop of the list; the chosen row is told by aria-activedescendant.
   grid.tabIndex = 0;
   grid.dataset.testid = 'log-list';
   const head = div('ll-headgroup', 'rowgroup');
@@ -38,12 +39,9 @@ export function buildFrame(): Frame {
   });
   head.append(headRow);
 
-  const view = div('ll-view', 'presentation');
-  // Else the browser makes the scroller a tab stop of its own, before the grid's.
-  view.tabIndex = -1;
-  view.dataset.testid = 'log-viewport';
   const sheet = div('ll-sheet', 'presentation');
   const stick = div('ll-stick', 'presentation');
+  stick.dataset.testid = 'log-viewport';
   const layer = div('ll-layer', 'rowgroup');
   const older = div('ll-older', 'row');
   const olderCell = div('ll-oldercell', 'gridcell');
@@ -56,9 +54,8 @@ export function buildFrame(): Frame {
   layer.append(older);
   stick.append(layer);
   sheet.append(stick);
-  view.append(sheet);
-  grid.append(head, view);
-  return { grid, view, sheet, stick, layer, older, olderButton, heads };
+  grid.append(head, sheet);
+  return { grid, head, sheet, stick, layer, older, olderButton, heads };
 }
 
 export function nameFrame(frame: Frame, text: Catalogue): void {

@@ -9,7 +9,8 @@ export interface InputHandler {
   scrolled(scrollTop: number): void;
   clicked(row: Element): void;
   loadOlder(): void;
-  focus(): void;
+  /** What a selection over several rows is as text; null leaves it to the browser. */
+  copied(selection: Selection | null): string | null;
   resized(): void;
   /** The height of a row and of the screen, for wheels that count in those. */
   lineHeight(): number;
@@ -18,9 +19,9 @@ export interface InputHandler {
 
 /** Listens to the frame; the returned function stops it. */
 export function listenToInput(frame: Frame, handler: InputHandler): () => void {
-  const { grid, view, layer, olderButton } = frame;
+  const { grid, layer, olderButton } = frame;
   const observer = new ResizeObserver(() => handler.resized());
-  observer.observe(view);
+  observer.observe(grid);
 
   grid.addEventListener(
     'wheel',
@@ -32,10 +33,13 @@ export function listenToInput(frame: Frame, handler: InputHandler): () => void {
     },
     { passive: false },
   );
-  view.addEventListener('scroll', () => handler.scrolled(view.scrollTop), { passive: true });
-  grid.addEventListener('focusin', (event) => {
-    handler.hold();
-    if (event.target === view) handler.focus();
+  grid.addEventListener('scroll', () => handler.scrolled(grid.scrollTop), { passive: true });
+  grid.addEventListener('focusin', () => handler.hold());
+  grid.addEventListener('copy', (event) => {
+    const text = handler.copied(document.getSelection());
+    if (text === null || !event.clipboardData) return;
+    event.clipboardData.setData('text/plain', text);
+    event.preventDefault();
   });
   layer.addEventListener('pointerdown', () => handler.hold());
   layer.addEventListener('click', (event) => {

@@ -1,6 +1,7 @@
 import { LEVELS } from '../api/types';
 import type { Catalogue } from '../i18n';
 import type { Gap, Row } from '../buffer/rows';
+import { plainLine } from './line';
 import { rowTime } from './time';
 import { rowText, visible } from './visible';
 
@@ -101,4 +102,14 @@ export class Slot {
   number(rowIndex: number): void {
     this.element.setAttribute('aria-rowindex', String(rowIndex));
   }
+}
+
+/** One event per line for a selection over several rows; the browser would put every cell on a line of its own. */
+export function selectedLines(slots: readonly Slot[], selection: Selection | null): string | null {
+  if (!selection) return null;
+  const lines = slots
+    .filter((slot) => slot.row !== null && selection.containsNode(slot.element, true))
+    .sort((a, b) => a.index - b.index)
+    .flatMap(({ row }) => (row?.kind === 'event' ? [plainLine(row.event)] : []));
+  return lines.length > 1 ? lines.join('\n') : null;
 }

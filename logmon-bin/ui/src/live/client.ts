@@ -1,6 +1,6 @@
 import { endpoint } from '../api/http';
 import type { Level, Problem } from '../api/types';
-import { backoff } from './backoff';
+import { LAST_DELAY, backoff } from './backoff';
 import { Continuity, type Violation } from './continuity';
 import { PROTOCOL, parseMessage, type Batch, type ClientMessage, type Dropped, type From, type Mode, type ServerMessage } from './messages';
 
@@ -34,7 +34,9 @@ export interface LiveHandler {
 
 const SILENCE = 25_000;
 const PING_AFTER = 10_000;
-const BATCH_MS = 50;
+const TROUBLED = 10_000;
+/** Two frames: sooner would not be seen sooner. */
+const BATCH_MS = 30;
 
 /**
  * Keeps one subscription alive on one WebSocket. What is wanted (filter and last cursor) outlives
@@ -53,6 +55,8 @@ export class LiveClient {
   private retryTimer = 0;
   private watchTimer = 0;
   private lastHeard = 0;
+  private violatedAt = -Infinity;
+  private expiredAt = -Infinity;
   private readonly continuity = new Continuity();
 
   constructor(handler: LiveHandler) {
@@ -188,7 +192,11 @@ export class LiveClient {
     const violation = this.continuity.check(message.sub, message.epoch, message.from_seq, message.to_seq);
     if (!violation) return true;
     this.handler.violation(violation);
-    this.subscribe('lossless');
+    // Once is an accident; a server that does it again and again must not be asked in a tight loop.
+    const again = Date.now() - this.violatedAt < TROUBLED;
+    this.violatedAt = Date.now();
+    if (again) this.lost(LAST_DELAY);
+    else this.subscribe('lossless');
     return false;
   }
 
@@ -196,7 +204,10 @@ export class LiveClient {
     this.subscribedHere = false;
     if (problem.code === 'cursor_expired' || problem.code === 'invalid_cursor') {
       this.handler.dropped({ count: null, by_level: null, reason: 'retention' });
-      this.from = problem.oldest_cursor === undefined ? 'head' : { cursor: problem.oldest_cursor };
+      // The oldest may go before it is asked for; the newest cannot.
+      const again = Date.now() - this.expiredAt < TROUBLED;
+      this.expiredAt = Date.now();
+      this.from = again || problem.oldest_cursor === undefined ? 'head' : { cursor: problem.oldest_cursor };
       this.subscribe('lossless');
       return;
     }

@@ -1,11 +1,5 @@
 import type { Row } from '../buffer/rows';
-import type { LogEvent } from '../api/types';
-import { visible } from '../list/visible';
-
-/** One line, without anything that would act on the terminal it is pasted into. */
-export function plainLine(event: LogEvent): string {
-  return [event.timestamp, event.level ?? '-', event.source === null ? '-' : visible(event.source), visible(event.message)].join(' ');
-}
+import { plainLine } from '../list/line';
 
 /** False where the browser refuses, as it does on plain http away from localhost. */
 export async function copyText(text: string): Promise<boolean> {

@@ -5,6 +5,9 @@ import type { Figures } from './store';
 /** The rate is taken over this time: long enough to be steady, short enough to be of now. */
 const WINDOW = 3_000;
 
+/** A source per request would fill the memory; a list that long helps nobody, and names can be typed. */
+const MOST_SOURCES = 1_000;
+
 /** The numbers of the status bar, counted as rows come and read a few times a second. */
 export class Counting {
   private arrivals: { at: number; count: number }[] = [];
@@ -49,6 +52,8 @@ export class Counting {
     this.delay = null;
     this.notShown = 0;
     this.exact = true;
+    // Names stay, to choose from; the numbers are of the rows of this search only.
+    for (const source of this.seen.keys()) this.seen.set(source, 0);
   }
 
   figures(shown: number): Figures {
@@ -71,6 +76,8 @@ export class Counting {
   }
 
   private source(source: string | null): void {
-    if (source !== null) this.seen.set(source, (this.seen.get(source) ?? 0) + 1);
+    if (source === null) return;
+    const count = this.seen.get(source);
+    if (count !== undefined || this.seen.size < MOST_SOURCES) this.seen.set(source, (count ?? 0) + 1);
   }
 }

@@ -4,12 +4,12 @@ import type { LogEvent, Problem, SearchAnswer } from '../api/types';
 import { Pump } from '../buffer/pump';
 import { Ring } from '../buffer/ring';
 import { BUFFER_ROWS, eventRow, rank, type Gap, type Row } from '../buffer/rows';
-import { bounds, isFiltered, type Filter } from '../filter/filter';
+import { bounds, type Filter } from '../filter/filter';
 import { writeFilter } from '../filter/url';
 import { catalogue } from '../i18n';
 import type { LogList, Older } from '../list/LogList';
 import { backoff } from '../live/backoff';
-import { LiveClient } from '../live/client';
+import { LiveClient, type LiveState } from '../live/client';
 import type { Batch } from '../live/messages';
 import { Counting } from './figures';
 import { useSession } from './store';
@@ -18,6 +18,7 @@ const LIVE_ROWS = 200;
 const PAST_ROWS = 500;
 const FIGURES_MS = 500;
 const ANNOUNCE_MS = 5_000;
+const BACK_MS = 3_000;
 
 /**
  * What one page does: search, then follow live from where the search ended. Rows live in the ring
@@ -37,13 +38,14 @@ export class Session {
   private addedCount = 0;
   private addedRank = -1;
   private lastEventTime: string | null = null;
+  private caughtUp = 0;
   private retryTimer = 0;
 
   constructor() {
     this.live = new LiveClient({
       batch: (batch) => this.batch(batch),
       dropped: (dropped) => this.gap({ count: dropped.count, byLevel: dropped.by_level ?? {}, reason: dropped.reason }),
-      state: (live) => useSession.setState({ live }),
+      state: (live) => this.liveChanged(live),
       refused: (problem) => this.refused(problem),
       violation: (violation) => {
         this.violations.push(violation);
@@ -112,8 +114,8 @@ export class Session {
       this.counting.loaded(rows);
       const fitted = this.ring.unshift(rows);
       this.nextCursor = answer.next_cursor;
+      // Also draws: the position stays, so nothing on screen moves.
       this.setOlder(fitted < rows.length ? 'gone' : answer.next_cursor === null ? 'end' : 'more');
-      this.list?.redraw();
     } catch (error) {
       if (this.shown !== query) return;
       this.setOlder('more');
@@ -202,11 +204,22 @@ export class Session {
     else throw error;
   }
 
+  private liveChanged(live: LiveState): void {
+    const before = useSession.getState().live.phase;
+    useSession.setState({ live });
+    if (before === 'catching_up' && live.phase === 'live') {
+      useSession.setState({ caughtUp: this.caughtUp });
+      window.setTimeout(() => useSession.setState({ caughtUp: null }), BACK_MS);
+    }
+    if (live.phase !== 'catching_up') this.caughtUp = 0;
+  }
+
   private refused(problem: Problem): void {
     useSession.setState({ failure: { kind: 'problem', problem } });
   }
 
   private batch(batch: Batch): void {
+    this.caughtUp += batch.logs.length;
     this.pump.add({ rows: batch.logs.map(eventRow), done: () => this.live.ack(batch.sub, batch.to_seq) });
   }
 
@@ -258,9 +271,5 @@ export class Session {
     const { language, filter } = useSession.getState();
     const fresh = this.counting.takeFresh();
     if (fresh.count > 0 && filter.live) useSession.setState({ announcement: catalogue(language).live.announce(fresh.count, fresh.errors) });
-  }
-
-  get isPlain(): boolean {
-    return !isFiltered(useSession.getState().filter);
   }
 }

@@ -35,9 +35,11 @@ export interface SessionState {
   readonly queryProblem: Problem | null;
   readonly failure: Failure | null;
   readonly live: LiveState;
+  /** Lines that came after a lost connection was back; shown for a moment. */
+  readonly caughtUp: number | null;
   readonly follow: Follow;
   readonly figures: Figures;
-  /** Sources seen so far, with the number of rows of each. */
+  /** Sources seen so far, with the number of rows of each since the last search began. */
   readonly sources: ReadonlyMap<string, number>;
   /** The event in the drawer, while that is open. */
   readonly opened: LogEvent | null;
@@ -58,6 +60,7 @@ export const useSession = create<SessionState>()(() => ({
   queryProblem: null,
   failure: null,
   live: LIVE_OFF,
+  caughtUp: null,
   follow: FOLLOWING,
   figures: NO_FIGURES,
   sources: new Map(),

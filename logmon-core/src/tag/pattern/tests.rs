@@ -111,6 +111,15 @@ proptest! {
     }
 
     #[test]
+    fn the_short_ways_agree_with_the_automaton(
+        pattern in "[a\\.]{0,3}(\\.\\*\\*)?", tag in "[a.\n]{0,5}"
+    ) {
+        let nodes = glob::parse(&pattern, &mut Vec::new()).unwrap();
+        let expected = Program::new(&nodes).matches(&tag);
+        prop_assert_eq!(Alternative::of_nodes(&nodes).matches(&tag), expected);
+    }
+
+    #[test]
     fn every_tag_of_plain_text_accepts_itself(tag in "[a-z0-9_@-]{1,5}(\\.[a-z0-9_]{1,5}){0,4}") {
         prop_assert!(TagPattern::parse(&tag).unwrap().matches(&tag));
     }

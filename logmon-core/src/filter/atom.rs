@@ -1,0 +1,104 @@
+//! The table of atoms.
+//!
+//! Each kind of atom is one row: what it is compared with, how much looking it takes, its
+//! evaluator and its text. Whatever else must be known of every kind (how a block of the store is
+//! pruned by it, what a database is asked for it) becomes a column here, so that a new kind of
+//! atom is one new row.
+
+use std::fmt;
+
+use super::eval::View;
+use super::field::FieldTest;
+use super::regexp::Regexp;
+use super::severity::LevelTest;
+use super::when::TimeTest;
+use super::words::{Substring, Words};
+use crate::{Event, TagPattern};
+
+macro_rules! atom_table {
+    ($($(#[$doc:meta])* $kind:ident($test:ty) {
+        cost: $cost:literal,
+        matches: $matches:expr,
+        prints: $prints:expr,
+    })*) => {
+        /// A filter that is not made of others.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Atom {
+            $($(#[$doc])* $kind($test),)*
+        }
+
+        impl Atom {
+            /// How costly it is to evaluate, relative to other kinds; cheap ones come first.
+            pub(super) fn cost(&self) -> u8 {
+                match self { $(Self::$kind(_) => $cost,)* }
+            }
+
+            /// Tells whether the event in view passes.
+            pub(super) fn matches<E: Event + ?Sized>(&self, view: &View<'_, E>) -> bool {
+                match self {
+                    $(Self::$kind(test) => {
+                        let matches: fn(&$test, &View<'_, E>) -> bool = $matches;
+                        matches(test, view)
+                    })*
+                }
+            }
+        }
+
+        impl fmt::Display for Atom {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$kind(test) => {
+                        let prints: fn(&$test, &mut fmt::Formatter<'_>) -> fmt::Result = $prints;
+                        prints(test, f)
+                    })*
+                }
+            }
+        }
+    };
+}
+
+atom_table! {
+    /// `level>=warn`: the level.
+    Level(LevelTest) {
+        cost: 0,
+        matches: |test, view| test.accepts(view.event().level()),
+        prints: fmt::Display::fmt,
+    }
+    /// `timestamp>=now-1h`: one of the two times.
+    Time(TimeTest) {
+        cost: 1,
+        matches: |test, view| test.matches(view.event()),
+        prints: fmt::Display::fmt,
+    }
+    /// `tag:app.**`: the tag.
+    Tag(TagPattern) {
+        cost: 2,
+        matches: |pattern, view| pattern.matches(view.event().tag()),
+        prints: super::print::tag,
+    }
+    /// `source:web*`, `http.status>=500`, `user:*`: the source, or the values at a metadata path.
+    Field(FieldTest) {
+        cost: 3,
+        matches: |test, view| test.matches(view.event()),
+        prints: fmt::Display::fmt,
+    }
+    /// `timeout`, `"connection reset"`, `time*`: tokens of the message.
+    Words(Words) {
+        cost: 4,
+        matches: |words, view| words.matches(view.folded()),
+        prints: fmt::Display::fmt,
+    }
+    /// `*timeout*`: text anywhere in the message.
+    Substring(Substring) {
+        cost: 5,
+        matches: |substring, view| substring.matches(view.folded()),
+        prints: fmt::Display::fmt,
+    }
+    /// `/time(d )?out/i`: a regular expression over the message.
+    Regexp(Regexp) {
+        cost: 6,
+        matches: |regexp, view| regexp.is_match(view.message()),
+        prints: fmt::Display::fmt,
+    }
+}

@@ -1,0 +1,287 @@
+//! The newest groups, evaluated, and who waits for more.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::event::Event as _;
+use crate::filter::{Filter, FilterId, FilterSet, Matches};
+use crate::{Group, LevelCounts, Position};
+
+/// The tail of the journal with the results of all filters.
+pub(super) struct Ring {
+    groups: VecDeque<Evaluated>,
+    bytes: usize,
+    max_bytes: usize,
+    head: Position,
+    /// Events that ever passed; the difference of two is how far apart two places are.
+    passed: u64,
+    /// Shared with evaluations under way, which never wait for a change.
+    filters: Arc<FilterSet>,
+    slots: HashMap<FilterId, Slot>,
+    next_subscriber: u64,
+}
+
+struct Evaluated {
+    group: Group,
+    /// The indices of the matching events, for each filter that matched.
+    matches: HashMap<FilterId, Arc<[u32]>>,
+    /// Events that had passed before this group.
+    passed: u64,
+    at: Instant,
+    bytes: usize,
+}
+
+/// What all subscriptions with one filter share.
+struct Slot {
+    filter: Arc<Filter>,
+    /// The head when the filter was registered: groups from there on are evaluated for it.
+    since: u64,
+    counts: LevelCounts,
+    waiting: BTreeMap<u64, Waker>,
+}
+
+/// A filter in the ring, of one subscription.
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) id: FilterId,
+    pub(super) subscriber: u64,
+    pub(super) filter: Arc<Filter>,
+    /// From this number on the ring has counted what matches.
+    pub(super) since: u64,
+    /// The filter's counts at `since`.
+    base: LevelCounts,
+}
+
+/// The next thing for a subscription at some number.
+pub(super) enum Next {
+    /// These events of a group match, and none of `passed` events before it. `matches` is `None`
+    /// where the ring has not evaluated the group for the filter.
+    Group { group: Group, matches: Option<Arc<[u32]>>, passed: u64 },
+    /// Nothing matched up to the head.
+    AtHead,
+    /// The ring does not reach back so far.
+    BehindRing,
+}
+
+impl Ring {
+    pub(super) fn new(head: Position, max_bytes: usize) -> Self {
+        Self {
+            groups: VecDeque::new(),
+            bytes: 0,
+            max_bytes,
+            head,
+            passed: 0,
+            filters: Arc::default(),
+            slots: HashMap::new(),
+            next_subscriber: 0,
+        }
+    }
+
+    pub(super) const fn head(&self) -> Position {
+        self.head
+    }
+
+    /// The number of the first event in the ring; the head if there is none.
+    pub(super) fn oldest(&self) -> u64 {
+        self.groups.front().map_or(self.head.seq, |oldest| oldest.group.first_seq())
+    }
+
+    pub(super) fn filters(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The filters as they are, to be evaluated without the ring.
+    pub(super) fn snapshot(&self) -> Arc<FilterSet> {
+        self.filters.clone()
+    }
+
+    /// Begins anew at `head`, as after a place that could not be read.
+    pub(super) fn restart(&mut self, head: Position) {
+        self.groups.clear();
+        self.bytes = 0;
+        self.head = head;
+        for slot in self.slots.values_mut() {
+            slot.since = slot.since.max(head.seq);
+        }
+    }
+
+    /// Takes an evaluated group; gives the wakers of those it is for.
+    pub(super) fn admit(
+        &mut self,
+        group: &Group,
+        evaluated: &Arc<FilterSet>,
+        matches: Vec<Matches>,
+    ) -> Vec<Waker> {
+        let mut matches: HashMap<FilterId, Arc<[u32]>> =
+            matches.into_iter().map(|found| (found.filter, found.events.into())).collect();
+        // Filters that came while the group was evaluated have this group ahead of them. The id
+        // alone does not tell them: that of a released filter is used again.
+        if !Arc::ptr_eq(evaluated, &self.filters) {
+            matches.retain(|id, _| evaluated.get(*id) == self.filters.get(*id));
+            for (id, slot) in &self.slots {
+                if evaluated.get(*id) != Some(&*slot.filter) {
+                    matches.insert(*id, indices(&slot.filter, group).into());
+                }
+            }
+        }
+        let mut wakers = Vec::new();
+        for (id, indices) in &matches {
+            let Some(slot) = self.slots.get_mut(id).filter(|_| !indices.is_empty()) else {
+                continue;
+            };
+            slot.counts += levels(group, indices);
+            wakers.extend(std::mem::take(&mut slot.waiting).into_values());
+        }
+        let bytes = group.memory() + matches.values().map(|found| found.len() * 4).sum::<usize>();
+        self.head = group.end();
+        self.bytes += bytes;
+        let (passed, at) = (self.passed, Instant::now());
+        self.passed += group.len() as u64;
+        self.groups.push_back(Evaluated { group: group.clone(), matches, passed, at, bytes });
+        while self.bytes > self.max_bytes && self.groups.len() > 1 {
+            self.bytes -= self.groups.pop_front().map_or(0, |old| old.bytes);
+        }
+        wakers
+    }
+
+    pub(super) fn register(&mut self, filter: &Filter) -> Registration {
+        let filters = Arc::make_mut(&mut self.filters);
+        let id = filters.register(filter);
+        let head = self.head.seq;
+        let filter = Arc::new(filters.get(id).unwrap_or(filter).clone());
+        let slot = self.slots.entry(id).or_insert_with(|| Slot {
+            filter,
+            since: head,
+            counts: LevelCounts::default(),
+            waiting: BTreeMap::new(),
+        });
+        self.next_subscriber += 1;
+        let (base, filter) = (slot.counts, slot.filter.clone());
+        Registration { id, subscriber: self.next_subscriber, filter, since: head, base }
+    }
+
+    pub(super) fn release(&mut self, registration: &Registration) {
+        if let Some(slot) = self.slots.get_mut(&registration.id) {
+            slot.waiting.remove(&registration.subscriber);
+        }
+        if Arc::make_mut(&mut self.filters).release(registration.id) {
+            self.slots.remove(&registration.id);
+        }
+    }
+
+    /// Wakes `waker` when an event for the registration arrives.
+    pub(super) fn park(&mut self, registration: &Registration, waker: &Waker) {
+        if let Some(slot) = self.slots.get_mut(&registration.id) {
+            slot.waiting.insert(registration.subscriber, waker.clone());
+        }
+    }
+
+    /// Looks from number `from` for the next group with a match.
+    pub(super) fn next(&self, registration: &Registration, from: u64) -> Next {
+        if from >= self.head.seq {
+            return Next::AtHead;
+        }
+        if from < self.oldest() {
+            return Next::BehindRing;
+        }
+        let start = self.index_of(from);
+        let mut passed = 0;
+        for evaluated in self.groups.range(start..) {
+            let group = &evaluated.group;
+            let matches = if self.knows(registration, group) {
+                match evaluated.matches.get(&registration.id) {
+                    Some(found) => Some(found.clone()),
+                    None => {
+                        passed += (group.len() - group.index_of(from)) as u64;
+                        continue;
+                    }
+                }
+            } else {
+                None
+            };
+            return Next::Group { group: group.clone(), matches, passed };
+        }
+        Next::AtHead
+    }
+
+    /// How many events, and for how long, have waited behind number `from`.
+    pub(super) fn lag(&self, from: u64) -> (u64, Duration) {
+        match self.groups.get(self.index_of(from)) {
+            Some(waiting) => {
+                let inside = waiting.group.index_of(from) as u64;
+                (self.passed - waiting.passed - inside, waiting.at.elapsed())
+            }
+            None => (0, Duration::ZERO),
+        }
+    }
+
+    /// The number from which at most `screen` matching events are left, not before `from`.
+    pub(super) fn last_screen(&self, registration: &Registration, from: u64, screen: usize) -> u64 {
+        let (mut left, mut at) = (screen, self.head.seq);
+        for evaluated in self.groups.iter().rev() {
+            let group = &evaluated.group;
+            if group.first_seq() < from.max(registration.since) {
+                break;
+            }
+            let found = evaluated.matches.get(&registration.id).map_or(0, |found| found.len());
+            let Some(rest) = left.checked_sub(found) else { break };
+            (left, at) = (rest, group.first_seq());
+        }
+        // Where the ring knows no matches, so many events.
+        at.min(self.head.seq.saturating_sub(screen as u64)).max(from)
+    }
+
+    /// What matches in `range` by level, where `taken` matched from the registration to the
+    /// range's start. `None` if the range begins before the registration or ends before the ring.
+    pub(super) fn count(
+        &self,
+        registration: &Registration,
+        range: Range<u64>,
+        taken: LevelCounts,
+    ) -> Option<LevelCounts> {
+        let oldest = self.oldest();
+        if range.start < registration.since || range.end < oldest.max(registration.since) {
+            return None;
+        }
+        let mut behind = LevelCounts::default();
+        for evaluated in self.groups.range(self.index_of(range.end)..) {
+            if let Some(found) = evaluated.matches.get(&registration.id) {
+                let first = evaluated.group.index_of(range.end);
+                let from = found.partition_point(|at| (*at as usize) < first);
+                behind += levels(&evaluated.group, found.get(from..).unwrap_or_default());
+            }
+        }
+        let now = self.slots.get(&registration.id)?.counts;
+        Some(now - registration.base - behind - taken)
+    }
+
+    /// Whether the group was evaluated for the filter of the registration.
+    fn knows(&self, registration: &Registration, group: &Group) -> bool {
+        self.slots.get(&registration.id).is_some_and(|slot| slot.since <= group.first_seq())
+    }
+
+    /// The index of the group that holds the event `seq`, or of the first one behind it.
+    fn index_of(&self, seq: u64) -> usize {
+        self.groups.partition_point(|evaluated| evaluated.group.end_seq() <= seq)
+    }
+}
+
+/// The indices of the events that `filter` accepts.
+pub(super) fn indices(filter: &Filter, group: &Group) -> Vec<u32> {
+    let accepted = group.iter().filter(|log| filter.matches(log));
+    accepted.filter_map(|log| u32::try_from(log.index()).ok()).collect()
+}
+
+/// Counts events by level.
+pub(super) fn levels(group: &Group, indices: &[u32]) -> LevelCounts {
+    let mut counts = LevelCounts::default();
+    for at in indices {
+        if let Some(log) = group.get(*at as usize) {
+            counts.add(log.level(), 1);
+        }
+    }
+    counts
+}
