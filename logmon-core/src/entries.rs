@@ -306,6 +306,21 @@ impl Index {
         self.end = other.end + base;
     }
 
+    /// Adds the row `at` of `other`, whose entry stands at `base` of this index's bytes.
+    pub(crate) fn copy(&mut self, other: &Self, at: usize, base: u32) {
+        let start = other.starts[at];
+        let moved = |span: (u32, u32), kind| match kind {
+            Span::Absent => (0, 0),
+            Span::Text | Span::Value => (span.0 - start + base, span.1 - start + base),
+        };
+        let flags = other.flags[at];
+        self.times.push(other.times[at]);
+        self.flags.push(flags);
+        self.starts.push(base);
+        self.messages.push(moved(other.messages[at], flags.message()));
+        self.sources.push(moved(other.sources[at], flags.source()));
+    }
+
     /// Drops all events but the first `len`.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.times.truncate(len);

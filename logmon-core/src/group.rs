@@ -141,6 +141,35 @@ impl Group {
         usize::try_from(seq - row.first_seq).map_or(next, |offset| (row.first + offset).min(next))
     }
 
+    /// A group of its own with the events at these indices, which ascend. Who keeps a few events of
+    /// a big group keeps it alive; who keeps such a copy does not.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let (mut arena, mut index) = (Vec::new(), Index::with_capacity(indices.len()));
+        let mut batches: Vec<Row> = Vec::new();
+        let mut last: Option<LogRef<'_>> = None;
+        for log in indices.iter().filter_map(|at| self.get(*at)) {
+            index.copy(&self.0.index, log.at, offset(arena.len()));
+            arena.extend_from_slice(log.entry());
+            index.end = offset(arena.len());
+            let row = log.row();
+            match batches.last_mut() {
+                Some(copy) if last.is_some_and(|last| last.is_before(&log)) => copy.end = index.end,
+                _ => batches.push(Row {
+                    tag: row.tag.clone(),
+                    route: row.route,
+                    fields: row.fields.clone(),
+                    received: row.received,
+                    first_seq: log.seq(),
+                    first: index.len() - 1,
+                    end: index.end,
+                }),
+            }
+            last = Some(log);
+        }
+        let end_seq = last.map_or(self.0.end_seq, |last| last.seq() + 1);
+        Self(Arc::new(Inner { epoch: self.0.epoch, arena, index, batches, end_seq }))
+    }
+
     /// The least and greatest timestamp; `None` without events.
     pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
         let times = &self.0.index.times;
@@ -233,6 +262,11 @@ impl<'g> LogRef<'g> {
     /// The id of the event.
     pub fn id(&self) -> EventId {
         EventId::new(self.group.epoch(), self.seq())
+    }
+
+    /// Whether `next` is the next event of the same batch.
+    fn is_before(&self, next: &LogRef<'_>) -> bool {
+        self.row == next.row && self.at + 1 == next.at
     }
 
     /// The packed entry as it came: `[time, record]` or `[[time, metadata], record]`.

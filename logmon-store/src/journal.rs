@@ -21,12 +21,15 @@ mod report;
 mod segment;
 mod shared;
 mod tail;
+mod view;
 mod walk;
 mod wire;
 mod writer;
 
 pub use config::{Durability, Expired, JournalConfig, JournalState, JournalStatus, Retention};
 pub use report::{Damage, DamageKind, OpenError, RecoveryReport};
+
+pub(crate) use view::{Extent, View};
 
 use catalog::Catalog;
 use queue::Queue;
@@ -123,6 +126,11 @@ impl DiskJournal {
     /// Where the journal stands: for health, readiness and metrics.
     pub fn status(&self) -> JournalStatus {
         self.shared.status()
+    }
+
+    /// What there is to search now.
+    pub(crate) fn view(&self) -> View {
+        View::new(self.shared.clone())
     }
 
     /// Writes what is queued, syncs, and ends the writing thread. Reading goes on. Blocks, so call

@@ -6,8 +6,10 @@
 pub mod vfs;
 
 mod journal;
+mod journal_store;
 
 pub use journal::{
     Damage, DamageKind, DiskJournal, Durability, Expired, JournalConfig, JournalState,
     JournalStatus, OpenError, RecoveryReport, Retention,
 };
+pub use journal_store::{DEFAULT_MAX_QUERIES, JournalStore};

@@ -276,3 +276,36 @@ fn an_owned_log_comes_back_as_itself() {
     assert_eq!(format!("{back:?}").replace("UInt(1)", "Int(1)"), format!("{expected:?}"));
     assert_eq!(found(&log, "nested.a"), ["Int(1)", "Str(\"x\")"]);
 }
+
+#[test]
+fn a_selection_has_the_events_and_nothing_else() {
+    let many: Vec<V> = (0..5)
+        .map(|n| entry(map(&[("k", n.into()), ("source", "s".into()), ("message", n.into())])))
+        .collect();
+    let (one, two) = (batch("a", &many), batch("b", &many[..2]));
+    let mut builder = GroupBuilder::with_capacity(epoch(), 7, 2, 1000);
+    builder.push(&one, 10);
+    builder.push(&two, 20);
+    let group = builder.finish();
+    for indices in [&[][..], &[3], &[0, 1, 4, 5, 6], &[2, 6], &[0, 1, 2, 3, 4, 5, 6], &[6, 99]] {
+        let selected = group.select(indices);
+        let wanted: Vec<_> = indices.iter().filter_map(|at| group.get(*at)).collect();
+        assert_eq!(selected.len(), wanted.len());
+        for (copy, log) in selected.iter().zip(wanted) {
+            assert_eq!((copy.id(), copy.to_log()), (log.id(), log.to_log()));
+            assert_eq!(copy.entry(), log.entry());
+            assert_eq!(selected.index_of(log.seq()), copy.index());
+        }
+    }
+    assert_eq!(group.select(&[0, 1, 4, 5]).batches().len(), 3);
+    assert_eq!(group.select(&[2]).end_seq(), 13);
+    assert!(group.select(&[1]).memory() < group.memory());
+}
+
+#[test]
+fn a_group_can_end_behind_its_last_event() {
+    let mut builder = GroupBuilder::with_capacity(epoch(), 0, 0, 0);
+    builder.end_at(9);
+    let group = builder.finish();
+    assert_eq!((group.len(), group.first_seq(), group.end_seq()), (0, 9, 9));
+}

@@ -58,7 +58,7 @@ impl Shared {
         }
     }
 
-    fn has_segment(&self, number: u64) -> bool {
+    pub(super) fn has_segment(&self, number: u64) -> bool {
         self.catalog().segments.iter().any(|segment| segment.info.number == number)
     }
 
@@ -71,8 +71,21 @@ impl Shared {
         max_bytes: usize,
     ) -> io::Result<Group> {
         let file = self.vfs.open(&file_name(segment.info.number))?;
-        let frames = self.find_frames(segment, &*file, seq, max_bytes);
-        Ok(self.gather(segment, &*file, &frames))
+        let (first_seq, at) = segment.seek(&*file, seq);
+        let part = Part { at, end: segment.info.bytes, first_seq, end_seq: segment.info.end_seq };
+        Ok(self.read_part(segment, &*file, &part, (seq, max_bytes)))
+    }
+
+    /// The same within a part of a segment.
+    pub(super) fn read_part(
+        &self,
+        segment: &Segment,
+        file: &dyn VfsFile,
+        part: &Part,
+        wanted: (u64, usize),
+    ) -> Group {
+        let frames = self.find_frames(segment, file, part, wanted);
+        self.gather(segment, file, &frames)
     }
 
     /// The frames from `seq` on that make up a group.
@@ -80,14 +93,13 @@ impl Shared {
         &self,
         segment: &Segment,
         file: &dyn VfsFile,
-        seq: u64,
-        max_bytes: usize,
+        part: &Part,
+        (seq, max_bytes): (u64, usize),
     ) -> Frames {
         let info = &segment.info;
-        let (first_seq, at) = segment.seek(file, seq);
-        let mut frames = Frames { found: Vec::new(), end_seq: info.end_seq };
-        let mut walk =
-            Walk::new(file, info.epoch, (at, info.bytes), (first_seq, Some(info.end_seq)));
+        let mut frames = Frames { found: Vec::new(), end_seq: part.end_seq };
+        let seqs = (part.first_seq, Some(part.end_seq));
+        let mut walk = Walk::new(file, info.epoch, (part.at, part.end), seqs);
         while let Some(step) = walk.step() {
             match step {
                 Step::Frame { at, header } => {
@@ -110,29 +122,29 @@ impl Shared {
         let (start, end) = frames.range();
         let mut arena = vec![0; usize::try_from(end - start).unwrap_or(0)];
         read_lenient(file, &mut arena, start);
-        let mut parts = Vec::with_capacity(frames.found.len());
+        let mut found = Vec::with_capacity(frames.found.len());
         let mut damaged = HashSet::new();
         let mut last_tag: Option<Tag> = None;
         for (at, header) in &frames.found {
             let offset = usize::try_from(at - start).unwrap_or(usize::MAX);
-            let part = arena.get(offset..).and_then(|bytes| Part::check(bytes, offset, header));
-            if let Some(mut part) = part {
+            let stored = arena.get(offset..).and_then(|bytes| Stored::check(bytes, offset, header));
+            if let Some(mut stored) = stored {
                 // Neighbours mostly share their tag.
                 match &last_tag {
-                    Some(last) if *last == part.tag => part.tag = last.clone(),
-                    _ => last_tag = Some(part.tag.clone()),
+                    Some(last) if *last == stored.tag => stored.tag = last.clone(),
+                    _ => last_tag = Some(stored.tag.clone()),
                 }
-                parts.push(part);
+                found.push(stored);
             } else {
                 damaged.insert((*at, header.events));
             }
         }
         let maps = self.catalog().field_maps.clone();
-        let events = parts.iter().map(|part| part.header.events as usize).sum();
+        let events = found.iter().map(|stored| stored.header.events as usize).sum();
         let mut builder = GroupBuilder::over(segment.info.epoch, arena, events);
-        for part in parts {
-            let (at, events) = (start + part.offset as u64, part.header.events);
-            if !part.add_to(&mut builder, &maps) {
+        for stored in found {
+            let (at, events) = (start + stored.offset as u64, stored.header.events);
+            if !stored.add_to(&mut builder, &maps) {
                 damaged.insert((at, events));
             }
         }
@@ -146,6 +158,15 @@ impl Shared {
 
 fn failure(segment: &Segment, error: &io::Error) -> Arc<str> {
     format!("opening {}: {error}", file_name(segment.info.number)).into()
+}
+
+/// A range of a segment that begins and ends between frames.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) at: u64,
+    pub(super) end: u64,
+    pub(super) first_seq: u64,
+    pub(super) end_seq: u64,
 }
 
 /// Frames that stand one behind the other.
@@ -176,13 +197,13 @@ impl Frames {
 
 /// A frame in the arena.
 #[derive(Debug)]
-struct Part {
+struct Stored {
     offset: usize,
     header: FrameHeader,
     tag: Tag,
 }
 
-impl Part {
+impl Stored {
     /// The frame at the start of `bytes`, if its payload is right.
     fn check(bytes: &[u8], offset: usize, header: &FrameHeader) -> Option<Self> {
         let start = header.header_len as usize;

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use logmon_core::Timestamp;
+
 use super::control::SegmentInfo;
 use super::format::SEGMENT_HEADER_BYTES;
 use super::walk::{Step, Walk};
 use crate::vfs::VfsFile;
 
-/// The distance between two entries of a sparse index.
-const INDEX_STEP_BYTES: u64 = 64 << 10;
+/// A block has at least so many bytes, save the last of a segment.
+pub(super) const BLOCK_BYTES: u64 = if cfg!(test) { 1 << 10 } else { 64 << 10 };
 /// Damaged places of one segment that are told apart; further ones are not counted again.
 const MAX_DAMAGES: usize = 1 << 16;
 
@@ -29,7 +31,7 @@ pub(super) fn number_of(name: &str) -> Option<u64> {
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
     pub(super) info: SegmentInfo,
-    index: Arc<Mutex<Option<SparseIndex>>>,
+    index: Arc<Mutex<Option<Blocks>>>,
     /// Events missing by the place of the damage.
     damages: BTreeMap<u64, u64>,
 }
@@ -37,7 +39,7 @@ pub(super) struct Segment {
 impl Segment {
     /// A segment that is being written: its index grows with it.
     pub(super) fn begin(info: SegmentInfo) -> Self {
-        let index = Arc::new(Mutex::new(Some(SparseIndex::default())));
+        let index = Arc::new(Mutex::new(Some(Blocks::default())));
         Self { info, index, damages: BTreeMap::new() }
     }
 
@@ -46,17 +48,23 @@ impl Segment {
         Self { info, index: Arc::default(), damages: BTreeMap::new() }
     }
 
-    /// Notes where frames begin.
-    pub(super) fn note_frames(&self, frames: &[(u64, u64)]) {
+    /// Takes account of frames that were added.
+    pub(super) fn note_blocks(&self, blocks: Blocks) {
         if let Some(index) = self.index().as_mut() {
-            frames.iter().for_each(|(seq, at)| index.note(*seq, *at));
+            blocks.0.into_iter().for_each(|block| index.note(block));
         }
+    }
+
+    /// The blocks of the segment; each ends where the next begins.
+    pub(super) fn blocks(&self, file: &dyn VfsFile) -> Vec<Block> {
+        let mut index = self.index();
+        index.get_or_insert_with(|| Blocks::build(file, &self.info)).0.clone()
     }
 
     /// A place at or before the frame with the event numbered `seq`, and the first number there.
     pub(super) fn seek(&self, file: &dyn VfsFile, seq: u64) -> (u64, u64) {
         let mut index = self.index();
-        let index = index.get_or_insert_with(|| SparseIndex::build(file, &self.info));
+        let index = index.get_or_insert_with(|| Blocks::build(file, &self.info));
         index.seek(seq).unwrap_or((self.info.first_seq, SEGMENT_HEADER_BYTES as u64))
     }
 
@@ -72,38 +80,61 @@ impl Segment {
         more
     }
 
-    fn index(&self) -> MutexGuard<'_, Option<SparseIndex>> {
+    fn index(&self) -> MutexGuard<'_, Option<Blocks>> {
         // Nothing panics while the lock is held.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The first number and the place of some frames, in order.
-#[derive(Debug, Default)]
-struct SparseIndex(Vec<(u64, u64)>);
+/// Consecutive frames that are looked at together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    /// The number of the first event.
+    pub(super) first_seq: u64,
+    /// The place of the first frame.
+    pub(super) at: u64,
+    /// The least and greatest timestamp; the other way round without events.
+    pub(super) times: (Timestamp, Timestamp),
+}
 
-impl SparseIndex {
-    fn note(&mut self, seq: u64, at: u64) {
-        if self.0.last().is_none_or(|(_, last)| last + INDEX_STEP_BYTES <= at) {
-            self.0.push((seq, at));
+/// The sparse index of a segment: its frames in blocks of about 64 KiB, in order.
+#[derive(Debug, Default)]
+pub(super) struct Blocks(Vec<Block>);
+
+impl Blocks {
+    pub(super) fn with_capacity(blocks: usize) -> Self {
+        Self(Vec::with_capacity(blocks))
+    }
+
+    /// Adds a frame, or a block of them.
+    pub(super) fn note(&mut self, added: Block) {
+        match self.0.last_mut() {
+            Some(last) if added.at < last.at + BLOCK_BYTES => {
+                last.times = (last.times.0.min(added.times.0), last.times.1.max(added.times.1));
+            }
+            _ => self.0.push(added),
         }
     }
 
+    /// The place and number of the block with the event numbered `seq`.
     fn seek(&self, seq: u64) -> Option<(u64, u64)> {
-        let after = self.0.partition_point(|(first, _)| *first <= seq);
-        after.checked_sub(1).and_then(|at| self.0.get(at)).copied()
+        let after = self.0.partition_point(|block| block.first_seq <= seq);
+        let block = after.checked_sub(1).and_then(|at| self.0.get(at))?;
+        Some((block.first_seq, block.at))
     }
 
     fn build(file: &dyn VfsFile, info: &SegmentInfo) -> Self {
-        let mut index = Self::default();
+        let mut blocks = Self::default();
         let range = (SEGMENT_HEADER_BYTES as u64, info.bytes);
         let mut walk = Walk::new(file, info.epoch, range, (info.first_seq, Some(info.end_seq)));
         while let Some(step) = walk.step() {
-            if let Step::Frame { at, header } = step {
-                index.note(header.first_seq, at);
+            if let Step::Frame { at, header } = step
+                && !header.is_control
+            {
+                blocks.note(Block { first_seq: header.first_seq, at, times: header.times });
             }
         }
-        index
+        blocks
     }
 }
 

@@ -16,7 +16,7 @@ use super::control::{self, Record, SegmentInfo};
 use super::format::{NewFrame, SegmentHeader, chain, end_frame, epoch_seed};
 use super::queue::{Queued, Taken};
 use super::report::OpenError;
-use super::segment::{Segment, file_name};
+use super::segment::{BLOCK_BYTES, Block, Blocks, Segment, file_name};
 use super::shared::Shared;
 use crate::vfs::VfsFile;
 
@@ -70,8 +70,7 @@ enum Trouble {
 /// A group ready to be written.
 struct Built {
     builder: GroupBuilder,
-    /// Numbers and places in the arena of frames, for the index.
-    frames: Vec<(u64, u64)>,
+    blocks: Blocks,
     chain: u32,
     events: u64,
     times: (Timestamp, Timestamp),
@@ -241,9 +240,10 @@ impl Writer {
     /// Makes one group of the batches taken, in memory that is sized beforehand.
     fn build(&mut self, bytes: usize) -> Result<Built, Stop> {
         let events: usize = self.taken.iter().map(|queued| queued.batch.entries.len()).sum();
+        let block_bytes = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
         let mut built = Built {
             builder: GroupBuilder::with_capacity(self.epoch, events, self.taken.len(), bytes),
-            frames: Vec::with_capacity(bytes / (64 << 10) + 1),
+            blocks: Blocks::with_capacity(bytes / block_bytes + 1),
             chain: self.chain,
             events: events as u64,
             times: (Timestamp::MAX, Timestamp::MIN),
@@ -260,10 +260,8 @@ impl Writer {
                 return Err(Stop::Poison("more than 65535 field maps are in use".into()));
             };
             let at = base + built.builder.arena().len() as u64;
-            if built.frames.last().is_none_or(|(_, last)| last + (64 << 10) <= at) {
-                built.frames.push((seq, at));
-            }
-            built.add(batch, (seq, fields), seed);
+            let times = built.add(batch, (seq, fields), seed);
+            built.blocks.note(Block { first_seq: seq, at, times });
             seq += batch.entries.len() as u64;
         }
         self.taken = taken;
@@ -327,7 +325,7 @@ impl Writer {
 
     /// Lets readers see a group, then keeps its promises.
     fn publish(&mut self, built: Built) {
-        let Built { builder, frames, chain, events, times, received, new_maps } = built;
+        let Built { builder, blocks, chain, events, times, received, new_maps } = built;
         let group = builder.finish();
         let first_seq = self.next_seq;
         self.next_seq += events;
@@ -339,7 +337,7 @@ impl Writer {
                 segment.info.end_seq = self.next_seq;
                 segment.info.bytes = active.len;
                 segment.info.chain = chain;
-                segment.note_frames(&frames);
+                segment.note_blocks(blocks);
             }
             catalog.field_maps.extend(new_maps);
             catalog.ledger.appended += events;
@@ -416,7 +414,13 @@ impl Writer {
 }
 
 impl Built {
-    fn add(&mut self, batch: &NewBatch, (seq, fields): (u64, u16), seed: u32) {
+    /// Appends the frame of a batch; gives the range of its times.
+    fn add(
+        &mut self,
+        batch: &NewBatch,
+        (seq, fields): (u64, u16),
+        seed: u32,
+    ) -> (Timestamp, Timestamp) {
         let entries = &batch.entries;
         let times = entries.time_range().unwrap_or((Timestamp::MAX, Timestamp::MIN));
         let frame = NewFrame {
@@ -438,5 +442,6 @@ impl Built {
         self.chain = chain(self.chain, crc);
         self.times = (self.times.0.min(times.0), self.times.1.max(times.1));
         self.received = self.received.max(entries.received());
+        times
     }
 }
