@@ -10,3 +10,5 @@
 
 mod common;
 mod decode;
+mod journals;
+mod listener;
