@@ -1,8 +1,8 @@
-//! Fluentd's Forward protocol: a codec without I/O and a TCP listener.
+//! Fluentd's Forward protocol: a codec without I/O, a TCP listener and a plain TCP sender.
 //!
 //! The [`Decoder`] turns the bytes of one connection into batches of checked entries, whatever
 //! carrier mode they came in; the [`Listener`] reads sockets into a journal and acknowledges what
-//! the journal has made durable.
+//! the journal has made durable; the [`Sender`] is the other side.
 //!
 //! Protocol facts are those of the Forward protocol specification v1 and v1.5
 //! (<https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1.5>) and of what
@@ -12,6 +12,8 @@
 
 pub mod codec;
 mod listener;
+mod sender;
 
 pub use codec::{Decoder, Settings};
 pub use listener::{BindError, Listener, ListenerConfig, Snapshot, Stats};
+pub use sender::{SendError, Sender, SenderConfig};

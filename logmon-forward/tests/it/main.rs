@@ -12,3 +12,4 @@ mod common;
 mod decode;
 mod journals;
 mod listener;
+mod sender;
