@@ -11,5 +11,9 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod codec;
+mod listener;
+mod sender;
 
 pub use codec::{Decoder, Settings};
+pub use listener::{BindError, Listener, ListenerConfig, Snapshot, Stats};
+pub use sender::{SendError, Sender, SenderConfig};

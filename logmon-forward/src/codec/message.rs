@@ -118,6 +118,20 @@ pub enum Warning {
     TimeOutOfRange,
 }
 
+impl Warning {
+    /// The word for logs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::ChunkTooLong => "chunk_too_long",
+            Self::ChunkType => "chunk_type",
+            Self::CompressionMismatch => "compression_mismatch",
+            Self::OptionType => "option_type",
+            Self::OptionTooBig => "option_too_big",
+            Self::TimeOutOfRange => "time_out_of_range",
+        }
+    }
+}
+
 /// Counts of what is odd, but no fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -10,3 +10,6 @@
 
 mod common;
 mod decode;
+mod journals;
+mod listener;
+mod sender;
