@@ -12,7 +12,7 @@ mod write;
 
 #[cfg(feature = "json")]
 pub use read::{JsonError, to_msgpack, write_json_as_msgpack};
-pub use write::{Lossy, write_string, write_text, write_value};
 #[cfg(feature = "serde")]
 pub(crate) use write::base64;
 pub(crate) use write::write_key;
+pub use write::{Lossy, write_string, write_text, write_value};
