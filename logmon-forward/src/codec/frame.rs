@@ -131,7 +131,7 @@ fn is_header(mut cursor: Cursor<'_>, frame: &[u8], shape: &Shape) -> bool {
     let end = shape.start(2).and_then(|end| usize::try_from(end).ok()).unwrap_or(frame.len());
     let is_time = matches!(
         { cursor }.head(),
-        Ok(Head::UInt(_) | Head::Int(_) | Head::Float(_) | Head::Ext(..))
+        Ok(Head::UInt(_) | Head::Int(_) | Head::Float(_) | Head::Ext(..) | Head::Nil)
     );
     if !record || !is_time || cursor.skip().is_err() {
         return false;

@@ -119,20 +119,11 @@ impl Options {
                     _ => Compressed::Unknown,
                 }
             }
-            (b"fluent_signal", Head::UInt(number)) => {
-                self.signal = match number {
-                    0 => Signal::Logs,
-                    1 | 2 => Signal::MetricsOrTraces,
-                    _ => Signal::Unknown,
-                }
+            (b"fluent_signal", Head::UInt(0) | Head::Int(0)) => self.signal = Signal::Logs,
+            (b"fluent_signal", Head::UInt(1 | 2) | Head::Int(1 | 2)) => {
+                self.signal = Signal::MetricsOrTraces;
             }
-            (b"fluent_signal", Head::Int(number)) => {
-                self.signal = match number {
-                    0 => Signal::Logs,
-                    1 | 2 => Signal::MetricsOrTraces,
-                    _ => Signal::Unknown,
-                }
-            }
+            (b"fluent_signal", Head::UInt(_) | Head::Int(_)) => self.signal = Signal::Unknown,
             (b"metadata", Head::Map(1..)) => self.metadata = Some(start..start + value.len()),
             _ => {}
         }

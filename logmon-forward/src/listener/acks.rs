@@ -104,7 +104,11 @@ impl AckWriter {
         let events = match committed {
             Ok(events) => events,
             Err(error) => {
-                let lost = pending.map_or(0, |pending| waiting_events(&pending));
+                let mut lost = pending.as_ref().map_or(0, waiting_events);
+                self.waiting.close();
+                while let Ok(pending) = self.waiting.try_recv() {
+                    lost += waiting_events(&pending);
+                }
                 Stats::add(&self.shared.stats.lost, lost);
                 self.write();
                 return Err(error);

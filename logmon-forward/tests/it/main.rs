@@ -1,6 +1,7 @@
 //! The crate seen from outside. Rows named `F-...` are those of `docs/forward-conformance.md`.
 
 #![allow(
+    clippy::cast_possible_truncation,
     clippy::expect_used,
     clippy::panic,
     clippy::string_slice,
@@ -12,4 +13,6 @@ mod common;
 mod decode;
 mod journals;
 mod listener;
+mod oracle;
+mod properties;
 mod sender;

@@ -12,8 +12,11 @@ use crate::codec::reject::Rejects;
 use crate::codec::walk::{Found, Walk};
 use crate::codec::{DecodeError, InvalidEvent, Message, Mode, Reason, Warning};
 
-/// Up to here payloads are decompressed at the first try; room for more is asked for extra.
-const SMALL_ROOM: usize = 8 << 20;
+/// The first room asked for is this many times the compressed bytes, which most logs fit in, and
+/// at least [`LEAST_ROOM`]; where that is too little, [`MORE_ROOM`] times as much is asked for.
+const FIRST_ROOM: usize = 12;
+const LEAST_ROOM: usize = 64 << 10;
+const MORE_ROOM: usize = 4;
 
 /// Deflate cannot make more than this of one byte.
 const MAX_DEFLATE_RATIO: usize = 1032;
@@ -194,16 +197,16 @@ impl Decoder {
         };
         let limits = &self.settings.limits;
         let most = most.min(limits.max_decompressed_bytes);
-        let small = most.min(SMALL_ROOM);
-        if room < small {
-            return Err(small);
+        let first = bytes.len().saturating_mul(FIRST_ROOM).max(LEAST_ROOM).min(most);
+        if room < first {
+            return Err(first);
         }
         let cap = room.min(limits.max_decompressed_bytes);
         match inflate(bytes, compression, (cap, limits.max_zstd_window_log)) {
             Ok(inflated) => Ok(Payload::Inflated(inflated.bytes, mode, inflated.has_garbage)),
             Err(InflateError::Corrupt) => Ok(Payload::Refused(Reason::CorruptCompression, mode)),
             Err(InflateError::TooBig) if cap < limits.max_decompressed_bytes => {
-                Err(limits.max_decompressed_bytes)
+                Err(cap.saturating_mul(MORE_ROOM).min(limits.max_decompressed_bytes))
             }
             Err(InflateError::TooBig) => Ok(Payload::Refused(Reason::DecompressedTooBig, mode)),
         }
