@@ -93,6 +93,9 @@ impl Hit {
     }
 
     /// The event.
+    ///
+    /// # Panics
+    /// Never: the index is checked when a hit is made, and a group does not change.
     #[expect(clippy::expect_used, reason = "checked by `new`, and a group never changes")]
     pub fn log(&self) -> LogRef<'_> {
         self.group.get(self.at).expect("invariant: the index is inside the group")

@@ -50,7 +50,8 @@ pub(super) async fn search(
     let store = app.0.store.as_ref().ok_or_else(no_store)?;
     let (from, to, snapshot) = (asked.search.from, asked.search.to, asked.search.snapshot);
     let began = Instant::now();
-    let mut page = store.search(asked.search.clone()).await.map_err(query_problem)?;
+    let mut page =
+        store.search(asked.search.clone()).await.map_err(|error| query_problem(&error))?;
     if asked.is_backward {
         page.hits.reverse();
     }
@@ -87,7 +88,7 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let id: EventId = id.parse().map_err(|error| Problem::parameter("id", format!("{error}")))?;
     let store = app.0.store.as_ref().ok_or_else(no_store)?;
-    let hit = store.get(id).await.map_err(query_problem)?;
+    let hit = store.get(id).await.map_err(|error| query_problem(&error))?;
     let hit = hit.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no event {id}")))?;
     let mut out = Vec::new();
     hit.log().write_json(&mut out);
@@ -264,6 +265,6 @@ fn no_store() -> Problem {
     Problem::new(Code::NotFound, "nothing is stored here: the server runs with `--store none`")
 }
 
-fn query_problem(error: QueryError) -> Problem {
+fn query_problem(error: &QueryError) -> Problem {
     Problem::new(Code::Overloaded, error.to_string()).retry_after(1)
 }
