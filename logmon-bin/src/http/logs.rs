@@ -25,6 +25,8 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// A search as the request says it.
 struct Asked {
     search: Search,
+    /// What `now` means in this search.
+    now: Timestamp,
     order: Order,
     /// All that the paging cursors are bound to.
     bound: String,
@@ -47,16 +49,20 @@ pub(super) async fn search(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(&app, &Params::parse(query.as_deref()), &headers)?;
-    let store = app.0.store.as_ref().ok_or_else(no_store)?;
-    let (from, to, snapshot) = (asked.search.from, asked.search.to, asked.search.snapshot);
+    let (from, to) = (asked.search.from, asked.search.to);
     let began = Instant::now();
-    let mut page =
-        store.search(asked.search.clone()).await.map_err(|error| query_problem(&error))?;
+    let mut page = match &app.0.store {
+        Some(store) => {
+            store.search(asked.search.clone()).await.map_err(|error| query_problem(&error))?
+        }
+        // Nothing is kept, so nothing is found; the head is where watching live begins.
+        None => Page::empty(app.0.hub.head()),
+    };
     if asked.is_backward {
         page.hits.reverse();
     }
     let took = began.elapsed();
-    let cursors = Cursors::of(&app, &asked, &page, snapshot.unwrap_or(page.head.seq));
+    let cursors = Cursors::of(&app, &asked, &page);
     let mut out = Vec::with_capacity(256 + page.hits.len() * 512);
     match asked.shape {
         Shape::Lines => {
@@ -87,8 +93,10 @@ pub(super) async fn one(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let id: EventId = id.parse().map_err(|error| Problem::parameter("id", format!("{error}")))?;
-    let store = app.0.store.as_ref().ok_or_else(no_store)?;
-    let hit = store.get(id).await.map_err(|error| query_problem(&error))?;
+    let hit = match &app.0.store {
+        Some(store) => store.get(id).await.map_err(|error| query_problem(&error))?,
+        None => None,
+    };
     let hit = hit.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no event {id}")))?;
     let mut out = Vec::new();
     hit.log().write_json(&mut out);
@@ -98,13 +106,18 @@ pub(super) async fn one(
 impl Asked {
     fn read(app: &App, params: &Params, headers: &HeaderMap) -> Result<Self, Problem> {
         params.allow(KNOWN)?;
-        let now = Timestamp::now();
+        let wanted = params.wanted();
+        // As typed, not as resolved: `now-1h` is the same search on the next page.
+        let bound = format!("{:?}", (&wanted.q, &wanted.levels, &wanted.sources, &wanted.search));
+        let order = order(params)?;
+        let cursor = params.get("cursor").map(|text| page_cursor(app, text, &bound, order));
+        let cursor = cursor.transpose()?;
+        let now = cursor.map_or_else(Timestamp::now, |cursor| cursor.now);
         let zone = zone(params)?;
         let time = |name: &str, default: &str| {
             crate::units::instant(params.get(name).unwrap_or(default), now, &zone)
                 .map_err(|error| Problem::parameter(name, error))
         };
-        let wanted = params.wanted();
         let mut search = Search::new(wanted.resolved(now)?.simplify());
         search.from = time("from", "now-15m")?;
         search.to = time("to", "now")?;
@@ -117,14 +130,6 @@ impl Asked {
             search.budget =
                 timeout.map_err(|error| Problem::parameter("timeout", error))?.min(MAX_TIMEOUT);
         }
-        let order = match params.get("order") {
-            None | Some("desc") => Order::NewestFirst,
-            Some("asc") => Order::OldestFirst,
-            Some(other) => {
-                let detail = format!("`{other}` is not an order; expected asc or desc");
-                return Err(Problem::parameter("order", detail));
-            }
-        };
         let accepts_lines = headers
             .get(header::ACCEPT)
             .is_some_and(|accept| accept.as_bytes().starts_with(b"application/x-ndjson"));
@@ -137,30 +142,37 @@ impl Asked {
                 return Err(Problem::parameter("shape", detail));
             }
         };
-        // As typed, not as resolved: `now-1h` is the same search on the next page.
-        let bound = format!("{:?}", (&wanted.q, &wanted.levels, &wanted.sources, &wanted.search));
-        let mut asked = Self { search, order, bound, is_backward: false, shape };
-        if let Some(text) = params.get("cursor") {
-            asked.go_on(app, text)?;
+        if let Some(cursor) = cursor {
+            (search.from, search.to) = (cursor.from, cursor.to);
+            search.after = Some(cursor.key);
+            search.snapshot = Some(cursor.snapshot);
         }
-        asked.search.order = match (order, asked.is_backward) {
+        let is_backward = cursor.is_some_and(|cursor| cursor.is_backward);
+        search.order = match (order, is_backward) {
             (Order::NewestFirst, false) | (Order::OldestFirst, true) => Order::NewestFirst,
             _ => Order::OldestFirst,
         };
-        Ok(asked)
+        Ok(Self { search, now, order, bound, is_backward, shape })
     }
+}
 
-    /// Takes the place and the set of events from a cursor.
-    fn go_on(&mut self, app: &App, text: &str) -> Result<(), Problem> {
-        let cursor = app.signer().check(text, &self.bound, self.order).ok_or_else(|| {
-            let detail = "the cursor is damaged, or belongs to another query or order";
-            Problem::new(Code::InvalidCursor, detail)
-        })?;
-        self.search.after = Some(cursor.key);
-        self.search.snapshot = Some(cursor.snapshot);
-        self.is_backward = cursor.is_backward;
-        Ok(())
+fn order(params: &Params) -> Result<Order, Problem> {
+    match params.get("order") {
+        None | Some("desc") => Ok(Order::NewestFirst),
+        Some("asc") => Ok(Order::OldestFirst),
+        Some(other) => {
+            let detail = format!("`{other}` is not an order; expected asc or desc");
+            Err(Problem::parameter("order", detail))
+        }
     }
+}
+
+/// Reads a cursor of this search.
+fn page_cursor(app: &App, text: &str, bound: &str, order: Order) -> Result<PageCursor, Problem> {
+    app.signer().check(text, bound, order).ok_or_else(|| {
+        let detail = "the cursor is damaged, or belongs to another query or order";
+        Problem::new(Code::InvalidCursor, detail)
+    })
 }
 
 fn zone(params: &Params) -> Result<TimeZone, Problem> {
@@ -177,10 +189,17 @@ struct Cursors {
 }
 
 impl Cursors {
-    fn of(app: &App, asked: &Asked, page: &Page, snapshot: u64) -> Self {
+    fn of(app: &App, asked: &Asked, page: &Page) -> Self {
         let signer = app.signer();
         let sign = |hit: Option<&Hit>, is_backward: bool| {
-            let cursor = PageCursor { key: hit?.key(), snapshot, is_backward };
+            let cursor = PageCursor {
+                key: hit?.key(),
+                snapshot: asked.search.snapshot.unwrap_or(page.head.seq),
+                now: asked.now,
+                from: asked.search.from,
+                to: asked.search.to,
+                is_backward,
+            };
             Some(signer.sign(&cursor, &asked.bound, asked.order))
         };
         let is_first_page = asked.search.after.is_none();
@@ -259,10 +278,6 @@ fn answer(body: Vec<u8>, shape: Shape, cursors: &Cursors) -> Response {
 pub(super) fn json_response(body: Vec<u8>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, body).into_response()
-}
-
-fn no_store() -> Problem {
-    Problem::new(Code::NotFound, "nothing is stored here: the server runs with `--store none`")
 }
 
 fn query_problem(error: &QueryError) -> Problem {
