@@ -14,6 +14,7 @@ mod catalog;
 mod config;
 mod control;
 mod format;
+pub mod fuzz;
 mod queue;
 mod reader;
 mod recovery;

@@ -6,8 +6,10 @@ use logmon_core::{AppendError, Event as _, Journal as _, Log, NewBatch, Position
 use super::*;
 use crate::vfs::memory::{Call, Fault, MemoryVfs};
 
+mod crafted;
 mod damage;
 mod faults;
+mod format;
 mod model;
 mod power;
 mod retention;
