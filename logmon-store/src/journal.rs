@@ -170,7 +170,8 @@ impl Drop for DiskJournal {
 impl Journal for DiskJournal {
     fn append(&self, batch: NewBatch) -> Commit {
         let bytes = batch.entries.payload().len();
-        if bytes > MAX_BATCH_BYTES || batch.tag.len() > MAX_BATCH_BYTES {
+        let header = format::header_len(batch.tag.len(), batch.fingerprints.len());
+        if bytes > MAX_BATCH_BYTES || header > format::MAX_HEADER_BYTES {
             return Commit::ready(Err(AppendError::TooLarge { bytes }));
         }
         if batch.entries.is_empty() {
