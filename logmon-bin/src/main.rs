@@ -1,2 +1,16 @@
-//! logmon
-fn main(){}
+//! logmon: takes logs from any Fluentd client, makes them durable, and shows them live.
+
+mod assemble;
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod http;
+mod terminal;
+mod units;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -13,4 +13,6 @@ mod write;
 #[cfg(feature = "json")]
 pub use read::{JsonError, to_msgpack, write_json_as_msgpack};
 pub use write::{Lossy, write_string, write_text, write_value};
-pub(crate) use write::{base64, write_key};
+#[cfg(feature = "serde")]
+pub(crate) use write::base64;
+pub(crate) use write::write_key;

@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Fluentd's Forward protocol: a codec without I/O, a TCP listener and a plain TCP sender.
+//!
+//! The [`Decoder`] turns the bytes of one connection into batches of checked entries, whatever
+//! carrier mode they came in; the [`Listener`] reads sockets into a journal and acknowledges what
+//! the journal has made durable; the [`Sender`] is the other side.
+//!
+//! Protocol facts are those of the Forward protocol specification v1 and v1.5
+//! (<https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1.5>) and of what
+//! Fluentd, Fluent Bit, Docker and the client libraries do on the wire.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+pub mod codec;
+mod listener;
+mod sender;
+
+pub use codec::{Decoder, Settings};
+pub use listener::{BindError, Listener, ListenerConfig, Snapshot, Stats};
+pub use sender::{SendError, Sender, SenderConfig};

@@ -1,3 +1,4 @@
+import { parseJson } from './json';
 import type { Problem } from './types';
 
 /** The server answered, and the answer is a refusal it explains. */
@@ -55,7 +56,7 @@ export async function request<T>(path: string, options: RequestOptions): Promise
     throw new NetworkError(error);
   }
   if (!response.ok) throw new ProblemError(readProblem(response.status, response.statusText, text));
-  return JSON.parse(text) as T;
+  return parseJson(text) as T;
 }
 
 /** Also makes a problem of what a proxy in between may answer (an HTML page, an empty body). */

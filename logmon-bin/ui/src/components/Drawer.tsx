@@ -1,4 +1,5 @@
 import { ClipboardDocumentIcon, XMarkIcon } from '@heroicons/react/16/solid';
+import { printJson } from '../api/json';
 import type { LogEvent } from '../api/types';
 import { useText } from '../i18n';
 import { copyText } from '../state/clipboard';
@@ -23,7 +24,7 @@ function Opened({ event }: { readonly event: LogEvent }) {
       <header className="flex h-[34px] flex-none items-center gap-1 border-b border-line pr-1 pl-3">
         <span className={`lv-${event.level ?? 'NONE'} font-mono text-[12px] font-bold text-(--c)`}>{event.level ?? text.table.noLevel}</span>
         <span className="truncate font-mono text-[12px] text-dim">{event.id}</span>
-        <button type="button" className="icon-button ml-auto" title={text.drawer.copyJson} aria-label={text.drawer.copyJson} onClick={() => void copyText(JSON.stringify(event, null, 2))} data-testid="copy-json">
+        <button type="button" className="icon-button ml-auto" title={text.drawer.copyJson} aria-label={text.drawer.copyJson} onClick={() => void copyText(printJson(event))} data-testid="copy-json">
           <ClipboardDocumentIcon className="icon" />
         </button>
         <button type="button" className="icon-button" title={text.drawer.close} aria-label={text.drawer.close} onClick={() => session.open(null)} data-testid="drawer-close">

@@ -7,13 +7,14 @@ import { session } from '../state/page';
 
 function commands(): Record<'curl' | 'cli' | 'forward' | 'node', string> {
   const logs = endpoint('api/logs').href;
-  const base = endpoint('.').href.replace(/\/$/, '');
   // Names that need it are bracketed by the browser already; the Forward port is logmon's default.
   const host = location.hostname === '' ? '127.0.0.1' : location.hostname;
   const bare = host.replace(/^\[|\]$/g, '');
   return {
     curl: `curl -X POST '${logs}' -H 'Content-Type: application/json' \\\n  -d '{"level":"info","source":"shell","message":"Hello, logmon"}'`,
-    cli: `logmon send --url '${base}' --level info --source shell 'Hello, logmon'`,
+    cli: bare === '127.0.0.1' || bare === 'localhost'
+      ? "logmon send --level info --source shell 'Hello, logmon'"
+      : `logmon send --to ${host}:24224 --level info --source shell 'Hello, logmon'`,
     forward: `[OUTPUT]\n    Name   forward\n    Match  *\n    Host   ${bare}\n    Port   24224\n    Require_ack_response  true`,
     node: `import { FluentClient } from '@fluent-org/logger';\nconst logger = new FluentClient('app', { socket: { host: '${bare}', port: 24224 }, ack: {} });\nawait logger.emit({ level: 'info', source: 'node', message: 'Hello, logmon' });`,
   };

@@ -56,7 +56,7 @@ function Entry({ name, value, depth }: { readonly name: string; readonly value: 
   );
 }
 
-function Leaf({ value }: { readonly value: string | number | boolean | null }) {
+function Leaf({ value }: { readonly value: string | number | bigint | boolean | null }) {
   if (typeof value === 'string') return <LongText text={value} />;
   return <span className="text-accent">{String(value)}</span>;
 }

@@ -1,3 +1,4 @@
+import { parseJson } from '../api/json';
 import type { Level, LogEvent, Problem } from '../api/types';
 
 // The messages of sub-protocol `logmon.v1`, as far as this page sends and reads them.
@@ -65,7 +66,7 @@ export type ServerMessage =
 export function parseMessage(text: string): ServerMessage | null {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     return null;
   }

@@ -1,0 +1,231 @@
+//! Puts the parts together, runs them, and takes them apart in order.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use logmon_core::{Hub, Store, Tag};
+use logmon_forward::codec::{EmptyTag, Settings};
+use logmon_forward::{Listener, ListenerConfig, Stats};
+use logmon_store::{DiskJournal, JournalConfig, JournalState, JournalStore, Retention};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::config::{Config, Durability, StoreKind};
+use crate::demo;
+use crate::http::{App, Guard, Health, Parts, Server};
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// The data directory, the journal or an address cannot be had.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    let journal = Arc::new(open_journal(&config)?);
+    let hub = Hub::following(journal.clone(), config.ring_bytes);
+    let forward = Listener::bind(listener_config(&config), journal.clone())?;
+    let server = Server::bind(config.http.listen, config.http.max_connections)
+        .await
+        .with_context(|| format!("listening for HTTP on {} failed", config.http.listen))?;
+    let addresses = Addresses { forward: forward.local_addr(), http: server.local_addr()? };
+    let (stop, stopped) = watch::channel(false);
+    let stats = forward.stats();
+    let app = App::new(Parts {
+        journal: journal.clone(),
+        hub: hub.clone(),
+        store: match config.store {
+            StoreKind::Journal => {
+                Some(Arc::new(JournalStore::new(journal.clone())) as Arc<dyn Store>)
+            }
+            StoreKind::None => None,
+        },
+        fields: config.fields.clone(),
+        health: Arc::new(Figures { journal: journal.clone(), stats }),
+        guard: Guard {
+            hosts: config.http.hosts.clone(),
+            origins: config.http.origins.clone(),
+            is_loopback: addresses.http.ip().is_loopback(),
+        },
+        cursor_key: cursor_key(&config.data_dir)?,
+        max_body_bytes: config.http.max_body_bytes,
+        shutdown: stopped.clone(),
+    });
+    let following = tokio::spawn(async move { hub.run(std::future::pending()).await });
+    let collecting = tokio::spawn(forward.run(ended(stopped.clone())));
+    let serving = tokio::spawn(server.run(app, stopped.clone()));
+    let demo = config.has_demo.then(|| tokio::spawn(demo::run(addresses.forward, ended(stopped))));
+    addresses.tell(&config.data_dir)?;
+
+    signal().await?;
+    tracing::info!("ending: finishing what is under way");
+    stop.send_replace(true);
+    if let Some(demo) = demo {
+        drop(demo.await);
+    }
+    // Inputs first, so that nothing is acknowledged behind the back of the readers.
+    drop(collecting.await);
+    drop(serving.await);
+    following.abort();
+    tokio::task::spawn_blocking(move || journal.close()).await.context("closing the journal")?;
+    addresses.forget(&config.data_dir);
+    Ok(())
+}
+
+fn open_journal(config: &Config) -> anyhow::Result<DiskJournal> {
+    let folder = config.data_dir.join("journal");
+    let mut settings = JournalConfig::default();
+    settings.durability = match config.journal.durability {
+        Durability::Sync => logmon_store::Durability::Sync,
+        Durability::Interval(interval) => logmon_store::Durability::Interval(interval),
+        Durability::None => logmon_store::Durability::None,
+    };
+    let mut retention = Retention::default();
+    retention.max_bytes = config.journal.max_bytes;
+    retention.max_age = config.journal.max_age;
+    settings.retention = retention;
+    let (journal, report) = DiskJournal::open(&folder, settings)
+        .with_context(|| format!("opening the journal in {} failed", folder.display()))?;
+    for damage in &report.damages {
+        tracing::warn!(file = damage.file, kind = ?damage.kind, bytes = ?damage.range, events = ?damage.events, "the journal is damaged; everything else is served");
+    }
+    tracing::info!(
+        durability = ?config.journal.durability,
+        next_seq = report.next_seq,
+        scanned_bytes = report.scanned_bytes,
+        "journal opened; an acknowledged event is as durable as this says"
+    );
+    Ok(journal)
+}
+
+fn listener_config(config: &Config) -> ListenerConfig {
+    let mut settings = Settings::default();
+    settings.fields = config.fields.clone();
+    settings.time_unit = config.forward.time_unit;
+    settings.tag = config.forward.tag.as_deref().map(Tag::from);
+    settings.add_tag_prefix.clone_from(&config.forward.add_tag_prefix);
+    if let Some(tag) = &config.forward.default_tag {
+        settings.empty_tag = EmptyTag::Replace(Tag::from(tag.as_str()));
+    }
+    settings.limits.max_message_bytes = config.forward.max_message_bytes;
+    let mut listener = ListenerConfig::default();
+    listener.listen = config.forward.listen;
+    listener.settings = settings;
+    listener.max_connections = config.forward.max_connections;
+    listener
+}
+
+/// What the journal and the listener say of themselves.
+struct Figures {
+    journal: Arc<DiskJournal>,
+    stats: Arc<Stats>,
+}
+
+impl Health for Figures {
+    fn faults(&self) -> Vec<String> {
+        match self.journal.status().state {
+            JournalState::Ok => Vec::new(),
+            JournalState::Closed => vec!["the journal is closed".to_owned()],
+            JournalState::Full(what) => vec![format!("the disk of the journal is full: {what}")],
+            JournalState::Poisoned(what) => vec![format!("the disk of the journal failed: {what}")],
+            other => vec![format!("the journal takes nothing: {other:?}")],
+        }
+    }
+
+    fn figures(&self) -> Value {
+        let journal = self.journal.status();
+        let forward = self.stats.snapshot();
+        json!({
+            "journal": {
+                "bytes": journal.bytes,
+                "segments": journal.segments,
+                "queued_bytes": journal.queued_bytes,
+                "oldest_seq": journal.oldest.seq.to_string(),
+                "appended": journal.appended,
+                "expired": {"age": journal.expired.by_age, "size": journal.expired.by_size},
+                "damaged": journal.damaged,
+                "fsyncs": journal.fsyncs,
+            },
+            "forward": {
+                "connections": forward.connections,
+                "connections_open": forward.connections_open,
+                "connections_refused": forward.connections_refused,
+                "bytes": forward.bytes,
+                "messages": forward.messages,
+                "events": forward.events,
+                "appended": forward.appended,
+                "rejected_events": forward.rejected_events,
+                "rejected": forward.rejected,
+            },
+        })
+    }
+}
+
+/// The key that signs paging cursors, kept with the data so that they outlive a restart.
+fn cursor_key(data_dir: &Path) -> anyhow::Result<[u8; 32]> {
+    let file = data_dir.join("http.key");
+    if let Ok(bytes) = std::fs::read(&file)
+        && let Ok(key) = bytes.try_into()
+    {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    let fail = || format!("writing {} failed", file.display());
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&file).and_then(|mut out| out.write_all(&key)).with_context(fail)?;
+    Ok(key)
+}
+
+/// Where the listeners are.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    forward: SocketAddr,
+    http: SocketAddr,
+}
+
+/// The file in the data directory that names the addresses while the process runs.
+const ADDRESS_FILE: &str = "logmon.addr";
+
+impl Addresses {
+    /// Prints the addresses and writes them to a file, whole or not at all.
+    fn tell(&self, data_dir: &Path) -> anyhow::Result<()> {
+        let text = format!("forward={}\nhttp={}\n", self.forward, self.http);
+        let (file, draft) = (data_dir.join(ADDRESS_FILE), data_dir.join("logmon.addr.new"));
+        std::fs::write(&draft, &text)
+            .and_then(|()| std::fs::rename(&draft, &file))
+            .with_context(|| format!("writing {} failed", file.display()))?;
+        println!("forward={}", self.forward);
+        println!("http={}", self.http);
+        println!("open http://{}/", self.http);
+        Ok(())
+    }
+
+    fn forget(&self, data_dir: &Path) {
+        // A file that stays behind is written anew by the next start.
+        drop(std::fs::remove_file(data_dir.join(ADDRESS_FILE)));
+    }
+}
+
+/// Resolves when the program is to end.
+async fn ended(mut stopped: watch::Receiver<bool>) {
+    drop(stopped.wait_for(|ending| *ending).await);
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn signal() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        let kind = tokio::signal::unix::SignalKind::terminate();
+        let mut terminate = tokio::signal::unix::signal(kind).context("waiting for SIGTERM")?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            interrupted = tokio::signal::ctrl_c() => interrupted.context("waiting for SIGINT"),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")
+}

@@ -1,0 +1,242 @@
+//! What to run: what was typed, and what it means.
+//!
+//! Settings come from `logmon.toml`, over it the environment (`LOGMON_SECTION_KEY`, and the first
+//! system's `PORT` and `FRONTEND_URL`), over it the command line.
+
+mod raw;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logmon_core::{FieldMap, TimeUnit};
+
+pub(crate) use raw::{RawConfig, nearest};
+
+/// Everything the binary needs to know, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) forward: Forward,
+    pub(crate) http: Http,
+    pub(crate) store: StoreKind,
+    pub(crate) journal: Journal,
+    pub(crate) fields: Arc<FieldMap>,
+    pub(crate) ring_bytes: usize,
+    pub(crate) has_demo: bool,
+}
+
+/// The Forward listener.
+#[derive(Clone, Debug)]
+pub(crate) struct Forward {
+    pub(crate) listen: SocketAddr,
+    pub(crate) tag: Option<String>,
+    pub(crate) add_tag_prefix: Option<String>,
+    pub(crate) default_tag: Option<String>,
+    pub(crate) time_unit: TimeUnit,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) max_connections: usize,
+}
+
+/// The HTTP listener.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    pub(crate) listen: SocketAddr,
+    /// Origins of other pages that may call.
+    pub(crate) origins: Vec<String>,
+    /// Names the server may be called by, beside IP literals and `localhost`.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) max_connections: usize,
+}
+
+/// Where events are kept to be searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreKind {
+    /// The journal itself.
+    Journal,
+    /// Nowhere: only live works.
+    None,
+}
+
+/// The journal on disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal {
+    pub(crate) durability: Durability,
+    pub(crate) max_bytes: u64,
+    pub(crate) max_age: Option<Duration>,
+}
+
+/// When an append counts as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// After fsync.
+    Sync,
+    /// After the write; fsync at least this often.
+    Interval(Duration),
+    /// After the write.
+    None,
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub(crate) struct ConfigError {
+    /// The file with line, or the name of the variable or option.
+    place: String,
+    problem: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { place: place.into(), problem: problem.into() }
+    }
+}
+
+impl Config {
+    /// Checks what was typed.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, with its name.
+    pub(crate) fn check(raw: RawConfig) -> Result<Self, ConfigError> {
+        let http = raw.http.check()?;
+        let fields = raw.fields.check()?;
+        let ring_bytes = size("live.ring_bytes", raw.live.ring_bytes.as_deref(), 16 << 20)?;
+        Ok(Self {
+            data_dir: raw.data_dir.unwrap_or_else(|| PathBuf::from("./logmon-data")),
+            forward: raw.forward.check()?,
+            http,
+            store: store_kind(raw.store.kind.as_deref())?,
+            journal: raw.journal.check()?,
+            fields: Arc::new(fields),
+            ring_bytes,
+            has_demo: raw.demo,
+        })
+    }
+}
+
+fn store_kind(text: Option<&str>) -> Result<StoreKind, ConfigError> {
+    match text {
+        None | Some("journal") => Ok(StoreKind::Journal),
+        Some("none") => Ok(StoreKind::None),
+        Some(other) => Err(ConfigError::new(
+            "store.kind",
+            format!("`{other}` is not a store; expected journal or none"),
+        )),
+    }
+}
+
+impl raw::RawForward {
+    fn check(self) -> Result<Forward, ConfigError> {
+        let time_unit = match self.time_unit.as_deref() {
+            None | Some("seconds") => TimeUnit::Seconds,
+            Some("auto") => TimeUnit::Auto,
+            Some(other) => {
+                let problem = format!("`{other}` is not a unit; expected seconds or auto");
+                return Err(ConfigError::new("forward.time_unit", problem));
+            }
+        };
+        let max_message =
+            size("forward.max_message_bytes", self.max_message_bytes.as_deref(), 64 << 20)?;
+        Ok(Forward {
+            listen: address("forward.listen", self.listen.as_deref(), "127.0.0.1:24224")?,
+            tag: self.tag,
+            add_tag_prefix: self.add_tag_prefix,
+            default_tag: self.default_tag,
+            time_unit,
+            max_message_bytes: max_message,
+            max_connections: self.max_connections.unwrap_or(10_000),
+        })
+    }
+}
+
+impl raw::RawHttp {
+    fn check(self) -> Result<Http, ConfigError> {
+        let listen = address("http.listen", self.listen.as_deref(), "127.0.0.1:4000")?;
+        if !listen.ip().is_loopback() && !self.insecure_no_auth.unwrap_or(false) {
+            return Err(ConfigError::new(
+                "http.listen",
+                format!(
+                    "{listen} can be reached from other machines and nothing asks for a password; \
+                     listen on 127.0.0.1, or say --insecure-no-auth if something in front does"
+                ),
+            ));
+        }
+        for origin in &self.cors_origins {
+            let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {
+                matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
+            });
+            if !is_origin {
+                let problem =
+                    format!("`{origin}` is not an origin such as https://logs.example.org");
+                return Err(ConfigError::new("http.cors_origins", problem));
+            }
+        }
+        Ok(Http {
+            listen,
+            origins: self.cors_origins,
+            hosts: self.hosts,
+            max_body_bytes: size("http.max_body_bytes", self.max_body_bytes.as_deref(), 32 << 20)?,
+            max_connections: self.max_connections.unwrap_or(1_000),
+        })
+    }
+}
+
+impl raw::RawJournal {
+    fn check(self) -> Result<Journal, ConfigError> {
+        let durability = match self.durability.as_deref() {
+            None | Some("sync") => Durability::Sync,
+            Some("none") => Durability::None,
+            Some(text) => text
+                .strip_prefix("interval(")
+                .and_then(|rest| rest.strip_suffix(')'))
+                .and_then(|text| crate::units::duration(text).ok())
+                .map(Durability::Interval)
+                .ok_or_else(|| {
+                    let problem = format!(
+                        "`{text}` is not a durability; expected sync, interval(1s) or none"
+                    );
+                    ConfigError::new("journal.durability", problem)
+                })?,
+        };
+        let max_bytes = match self.max_bytes.as_deref() {
+            Some(text) => crate::units::bytes(text)
+                .map_err(|problem| ConfigError::new("journal.max_bytes", problem))?,
+            None => 10 << 30,
+        };
+        let max_age = self.max_age.as_deref().map(crate::units::duration).transpose();
+        let max_age = max_age.map_err(|problem| ConfigError::new("journal.max_age", problem))?;
+        Ok(Journal { durability, max_bytes, max_age })
+    }
+}
+
+impl raw::RawFields {
+    fn check(self) -> Result<FieldMap, ConfigError> {
+        let or = |list: Option<Vec<String>>, default: &[&str]| {
+            list.unwrap_or_else(|| default.iter().map(|name| (*name).to_owned()).collect())
+        };
+        let level = or(self.level, logmon_core::LEVEL_KEYS);
+        let message = or(self.message, logmon_core::MESSAGE_KEYS);
+        let source = or(self.source, logmon_core::SOURCE_KEYS);
+        FieldMap::new(&level, &message, &source)
+            .map_err(|error| ConfigError::new("fields", error.to_string()))
+    }
+}
+
+fn address(name: &str, text: Option<&str>, default: &str) -> Result<SocketAddr, ConfigError> {
+    let text = text.unwrap_or(default);
+    text.parse().map_err(|_| {
+        let problem = format!("`{text}` is not an address and port such as {default}");
+        ConfigError::new(name, problem)
+    })
+}
+
+fn size(name: &str, text: Option<&str>, default: usize) -> Result<usize, ConfigError> {
+    let Some(text) = text else { return Ok(default) };
+    let bytes = crate::units::bytes(text).map_err(|problem| ConfigError::new(name, problem))?;
+    usize::try_from(bytes).map_err(|_| ConfigError::new(name, format!("{text} is too much")))
+}
+
+#[cfg(test)]
+mod tests;

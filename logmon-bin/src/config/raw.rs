@@ -1,0 +1,257 @@
+//! What was typed.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::ConfigError;
+
+/// The settings as they stand in `logmon.toml`. Every one may be missing.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawConfig {
+    pub(crate) data_dir: Option<PathBuf>,
+    #[serde(skip)]
+    pub(crate) demo: bool,
+    pub(crate) forward: RawForward,
+    pub(crate) http: RawHttp,
+    pub(crate) store: RawStore,
+    pub(crate) journal: RawJournal,
+    pub(crate) fields: RawFields,
+    pub(crate) live: RawLive,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawForward {
+    pub(crate) listen: Option<String>,
+    pub(crate) tag: Option<String>,
+    pub(crate) add_tag_prefix: Option<String>,
+    pub(crate) default_tag: Option<String>,
+    pub(crate) time_unit: Option<String>,
+    pub(crate) max_message_bytes: Option<String>,
+    pub(crate) max_connections: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawHttp {
+    pub(crate) listen: Option<String>,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) max_body_bytes: Option<String>,
+    pub(crate) max_connections: Option<usize>,
+    pub(crate) insecure_no_auth: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawStore {
+    pub(crate) kind: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawJournal {
+    pub(crate) durability: Option<String>,
+    pub(crate) max_bytes: Option<String>,
+    pub(crate) max_age: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawFields {
+    pub(crate) level: Option<Vec<String>>,
+    pub(crate) message: Option<Vec<String>>,
+    pub(crate) source: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawLive {
+    pub(crate) ring_bytes: Option<String>,
+}
+
+/// Sections and their keys; the keys without a section come first.
+const KEYS: &[(&str, &[&str])] = &[
+    ("", &["data_dir", "forward", "http", "store", "journal", "fields", "live"]),
+    (
+        "forward",
+        &[
+            "listen",
+            "tag",
+            "add_tag_prefix",
+            "default_tag",
+            "time_unit",
+            "max_message_bytes",
+            "max_connections",
+        ],
+    ),
+    (
+        "http",
+        &[
+            "listen",
+            "cors_origins",
+            "hosts",
+            "max_body_bytes",
+            "max_connections",
+            "insecure_no_auth",
+        ],
+    ),
+    ("store", &["kind"]),
+    ("journal", &["durability", "max_bytes", "max_age"]),
+    ("fields", &["level", "message", "source"]),
+    ("live", &["ring_bytes"]),
+];
+
+/// The longest configuration file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+impl RawConfig {
+    /// Reads the file, if one is named, and lays `environment` over it.
+    ///
+    /// # Errors
+    /// The file cannot be read, a key is unknown (the nearest one is named), or a value has
+    /// another type.
+    pub(crate) fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = match file {
+            Some(file) => read(file)?,
+            None => toml::Table::new(),
+        };
+        for (name, value) in environment {
+            lay_over(&mut table, &name, value)?;
+        }
+        let place = file.map_or_else(|| "settings".to_owned(), |file| file.display().to_string());
+        table.try_into().map_err(|error: toml::de::Error| ConfigError::new(place, error.message()))
+    }
+}
+
+fn read(file: &Path) -> Result<toml::Table, ConfigError> {
+    let place = file.display().to_string();
+    let fail = |problem: String| ConfigError::new(place.clone(), problem);
+    let length = std::fs::metadata(file).map_err(|error| fail(error.to_string()))?.len();
+    if length > MAX_FILE_BYTES {
+        return Err(fail(format!("{length} bytes, a configuration has at most {MAX_FILE_BYTES}")));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| line_of(&text, span.start));
+        ConfigError::new(format!("{place}:{line}"), error.message())
+    })?;
+    if let Some((key, problem)) = unknown_key(&table) {
+        let line = text.lines().position(|line| line.trim_start().starts_with(&key));
+        return Err(ConfigError::new(
+            format!("{place}:{}", line.map_or(1, |line| line + 1)),
+            problem,
+        ));
+    }
+    Ok(table)
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or(text).matches('\n').count() + 1
+}
+
+/// The first key nobody knows, and what to say of it.
+fn unknown_key(table: &toml::Table) -> Option<(String, String)> {
+    for (section, keys) in KEYS {
+        let inside = if section.is_empty() {
+            Some(table)
+        } else {
+            table.get(*section).and_then(toml::Value::as_table)
+        };
+        for key in inside.into_iter().flat_map(toml::Table::keys) {
+            if !keys.contains(&key.as_str()) {
+                let place =
+                    if section.is_empty() { String::new() } else { format!(" in [{section}]") };
+                let hint = nearest(key, keys.iter().copied())
+                    .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                return Some((key.clone(), format!("unknown key `{key}`{place}{hint}")));
+            }
+        }
+    }
+    None
+}
+
+/// The known word most like `word`, if one is like it at all.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(similarity, _)| *similarity > 0.75)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Sets what one variable of the environment says.
+fn lay_over(table: &mut toml::Table, name: &str, value: String) -> Result<(), ConfigError> {
+    match name {
+        "PORT" => {
+            let port: u16 = value
+                .parse()
+                .map_err(|_| ConfigError::new("PORT", format!("`{value}` is not a port")))?;
+            set(table, "http", "listen", toml::Value::String(format!("127.0.0.1:{port}")));
+        }
+        "FRONTEND_URL" => {
+            let origins = value.split(',').map(|origin| origin.trim().trim_end_matches('/'));
+            let more = origins.filter(|origin| !origin.is_empty());
+            let more: Vec<toml::Value> = more.map(|origin| origin.to_owned().into()).collect();
+            let http = section(table, "http");
+            let list = http.entry("cors_origins").or_insert_with(|| toml::Value::Array(Vec::new()));
+            if let toml::Value::Array(list) = list {
+                list.extend(more);
+            }
+        }
+        "LOGMON_DATA_DIR" => {
+            table.insert("data_dir".to_owned(), toml::Value::String(value));
+        }
+        _ => {
+            let Some(key) = name.strip_prefix("LOGMON_") else { return Ok(()) };
+            let key = key.to_ascii_lowercase();
+            let found = KEYS.iter().find_map(|(section, keys)| {
+                let rest = key.strip_prefix(section)?.strip_prefix('_')?;
+                keys.iter().find(|known| **known == rest).map(|known| (*section, *known))
+            });
+            // Other programs of a site may use the prefix, so an unknown name is no error.
+            if let Some((section, key)) = found {
+                set(table, section, key, typed(section, key, value));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The value in the type its key wants.
+fn typed(section: &str, key: &str, value: String) -> toml::Value {
+    let list = |value: &str| {
+        let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+        toml::Value::Array(items.map(|item| item.to_owned().into()).collect())
+    };
+    match (section, key) {
+        ("fields", _) | ("http", "cors_origins" | "hosts") => list(&value),
+        (_, "max_connections") => {
+            value.parse().map_or(toml::Value::String(value), toml::Value::Integer)
+        }
+        (_, "insecure_no_auth") => {
+            value.parse().map_or(toml::Value::String(value), toml::Value::Boolean)
+        }
+        _ => toml::Value::String(value),
+    }
+}
+
+fn section<'t>(table: &'t mut toml::Table, name: &str) -> &'t mut toml::Table {
+    let entry = table.entry(name).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if !entry.is_table() {
+        *entry = toml::Value::Table(toml::Table::new());
+    }
+    match entry {
+        toml::Value::Table(section) => section,
+        _ => unreachable!("made a table above"),
+    }
+}
+
+fn set(table: &mut toml::Table, name: &str, key: &str, value: toml::Value) {
+    section(table, name).insert(key.to_owned(), value);
+}

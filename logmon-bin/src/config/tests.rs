@@ -1,0 +1,124 @@
+use super::*;
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("logmon.toml");
+    std::fs::write(&file, text).unwrap();
+    let environment =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let raw = RawConfig::load(Some(&file), environment);
+    let place = format!("{}/", folder.path().display());
+    raw.and_then(Config::check).map_err(|error| error.to_string().replace(&place, ""))
+}
+
+#[test]
+fn nothing_typed_is_the_default() {
+    let config = load("", &[]).unwrap();
+    assert_eq!(config.forward.listen.to_string(), "127.0.0.1:24224");
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:4000");
+    assert_eq!(config.data_dir, PathBuf::from("./logmon-data"));
+    assert_eq!(config.store, StoreKind::Journal);
+    assert_eq!(config.journal.durability, Durability::Sync);
+}
+
+#[test]
+fn reads_every_section() {
+    let config = load(
+        r#"
+        data_dir = "/var/lib/logmon"
+        [forward]
+        listen = "0.0.0.0:24225"
+        time_unit = "auto"
+        [http]
+        cors_origins = ["https://logs.example.org"]
+        max_body_bytes = "1MiB"
+        [store]
+        kind = "none"
+        [journal]
+        durability = "interval(500ms)"
+        max_bytes = "1GiB"
+        max_age = "30d"
+        [fields]
+        message = ["text"]
+        [live]
+        ring_bytes = "4MiB"
+        "#,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(config.journal.durability, Durability::Interval(Duration::from_millis(500)));
+    assert_eq!(config.journal.max_age, Some(Duration::from_secs(30 * 86_400)));
+    assert_eq!((config.http.max_body_bytes, config.ring_bytes), (1 << 20, 4 << 20));
+    assert_eq!(config.fields.message_keys(), ["text"]);
+    assert_eq!(config.forward.time_unit, TimeUnit::Auto);
+}
+
+/// R-086: an unknown key is an error with its line and the nearest known key.
+#[test]
+fn names_the_nearest_key() {
+    let error = load("[http]\nlissten = \"x\"\n", &[]).unwrap_err();
+    assert_eq!(error, "logmon.toml:2: unknown key `lissten` in [http]; did you mean `listen`?");
+    let error = load("htpp = 1\n", &[]).unwrap_err();
+    assert_eq!(error, "logmon.toml:1: unknown key `htpp`; did you mean `http`?");
+}
+
+/// R-086, R-087: every wrong value says which setting and what was expected.
+#[test]
+fn tells_what_is_wrong() {
+    for (text, error) in [
+        (
+            "[http]\nlisten = \"here\"",
+            "http.listen: `here` is not an address and port such as 127.0.0.1:4000",
+        ),
+        (
+            "[journal]\nmax_bytes = \"1e99\"",
+            "journal.max_bytes: `1e99` is not a size such as 1048576, 64KiB, 8MiB or 10GB",
+        ),
+        (
+            "[journal]\ndurability = \"maybe\"",
+            "journal.durability: `maybe` is not a durability; expected sync, interval(1s) or none",
+        ),
+        (
+            "[store]\nkind = \"mysql\"",
+            "store.kind: `mysql` is not a store; expected journal or none",
+        ),
+        (
+            "[http]\ncors_origins = [\"*\"]",
+            "http.cors_origins: `*` is not an origin such as https://logs.example.org",
+        ),
+        ("[fields]\nlevel = [\"\"]", "fields: field name `` is empty or longer than 63 bytes"),
+    ] {
+        assert_eq!(load(text, &[]).unwrap_err(), error);
+    }
+    assert!(load("[http\n", &[]).unwrap_err().starts_with("logmon.toml:1: "));
+}
+
+#[test]
+fn the_environment_goes_over_the_file() {
+    let config = load(
+        "[http]\nlisten = \"127.0.0.1:1\"\n",
+        &[
+            ("PORT", "4001"),
+            ("FRONTEND_URL", "http://localhost:3000/"),
+            ("LOGMON_FORWARD_LISTEN", "127.0.0.1:5"),
+            ("LOGMON_HTTP_MAX_CONNECTIONS", "7"),
+            ("LOGMON_DATA_DIR", "/tmp/x"),
+            ("LOGMON_UNRELATED", "x"),
+            ("HOME", "/"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:4001");
+    assert_eq!(config.http.origins, ["http://localhost:3000"]);
+    assert_eq!(config.forward.listen.to_string(), "127.0.0.1:5");
+    assert_eq!((config.http.max_connections, config.data_dir), (7, PathBuf::from("/tmp/x")));
+    assert!(load("", &[("PORT", "many")]).unwrap_err().starts_with("PORT: "));
+}
+
+/// Section 11 of the design: never open to other machines by accident.
+#[test]
+fn refuses_an_open_address_without_a_word() {
+    let error = load("[http]\nlisten = \"0.0.0.0:4000\"\n", &[]).unwrap_err();
+    assert!(error.contains("--insecure-no-auth"), "{error}");
+    assert!(load("[http]\nlisten = \"0.0.0.0:4000\"\ninsecure_no_auth = true\n", &[]).is_ok());
+}

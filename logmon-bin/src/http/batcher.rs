@@ -1,0 +1,230 @@
+//! Deliveries of the hub put together to the messages of the live protocols.
+//!
+//! One implementation of the rules for WebSocket and server-sent events: the ranges of successive
+//! messages join, and a batch holds at most 1,000 events or 256 KB.
+
+use std::time::Duration;
+
+use logmon_core::hub::{Delivery, Dropped};
+use logmon_core::{Epoch, LevelCounts, Position};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::cursor;
+
+/// The most events of one batch.
+const MAX_EVENTS: u64 = 1_000;
+/// A batch is sent when its events have this many bytes.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// One message, its ranges inclusive as on the wire.
+#[derive(Debug)]
+pub(super) enum Message {
+    Batch(Batch),
+    Progress { from: u64, to: u64, cursor: String },
+    Dropped { from: u64, to: u64, cursor: String, dropped: Dropped },
+    CaughtUp { at: u64, cursor: String },
+}
+
+/// Events, as JSON.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) scanned: u64,
+    pub(super) matched: u64,
+    /// JSON objects with commas between them.
+    pub(super) logs: Vec<u8>,
+    pub(super) cursor: String,
+}
+
+/// Gathers deliveries.
+#[derive(Debug)]
+pub(super) struct Batcher {
+    delay: Duration,
+    pending: Option<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    epoch: Epoch,
+    from: u64,
+    end: u64,
+    scanned: u64,
+    matched: u64,
+    logs: Vec<u8>,
+    due: Instant,
+}
+
+impl Batcher {
+    /// Holds events for at most `delay`.
+    pub(super) const fn new(delay: Duration) -> Self {
+        Self { delay, pending: None }
+    }
+
+    /// When what is held is to be sent.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.pending.as_ref().map(|pending| pending.due)
+    }
+
+    /// Takes a delivery; gives the messages that are complete. `after` is the position of the
+    /// subscription behind it.
+    pub(super) fn push(&mut self, delivery: Delivery, after: Position) -> Vec<Message> {
+        let mut complete = Vec::new();
+        match delivery {
+            Delivery::Batch(batch) => {
+                let range = batch.range();
+                let (mut scanned, mut start) = (batch.scanned(), range.start);
+                for log in batch.logs() {
+                    let pending = self.open(after.epoch, start);
+                    if pending.matched > 0 {
+                        pending.logs.push(b',');
+                    }
+                    log.write_json(&mut pending.logs);
+                    pending.matched += 1;
+                    pending.end = log.seq() + 1;
+                    if pending.matched >= MAX_EVENTS || pending.logs.len() >= MAX_BYTES {
+                        pending.scanned += std::mem::take(&mut scanned);
+                        start = pending.end;
+                        complete.extend(self.flush());
+                    }
+                }
+                if start < range.end {
+                    self.open(after.epoch, start);
+                    self.extend(after.epoch, range.end, scanned);
+                }
+            }
+            Delivery::Progress { range } => {
+                self.open(after.epoch, range.start);
+                self.extend(after.epoch, range.end, range.end - range.start);
+            }
+            Delivery::Dropped(dropped) => {
+                complete.extend(self.flush());
+                let (from, to) = (dropped.range.start, dropped.range.end.saturating_sub(1));
+                let cursor = cursor::live(after);
+                complete.push(Message::Dropped { from, to, cursor, dropped });
+            }
+            Delivery::CaughtUp { at } => {
+                complete.extend(self.flush());
+                let cursor = cursor::live(after);
+                complete.push(Message::CaughtUp { at: at.saturating_sub(1), cursor });
+            }
+            _ => {}
+        }
+        complete
+    }
+
+    /// Gives what is held.
+    pub(super) fn flush(&mut self) -> Option<Message> {
+        let pending = self.pending.take()?;
+        let cursor = cursor::live(Position { epoch: pending.epoch, seq: pending.end });
+        let (from, to) = (pending.from, pending.end - 1);
+        if pending.matched == 0 {
+            return Some(Message::Progress { from, to, cursor });
+        }
+        let Pending { scanned, matched, logs, .. } = pending;
+        Some(Message::Batch(Batch { from, to, scanned, matched, logs, cursor }))
+    }
+
+    /// The message that is being gathered, begun at `start` if there is none.
+    fn open(&mut self, epoch: Epoch, start: u64) -> &mut Pending {
+        let due = Instant::now() + self.delay;
+        self.pending.get_or_insert_with(|| Pending {
+            epoch,
+            from: start,
+            end: start,
+            scanned: 0,
+            matched: 0,
+            logs: Vec::new(),
+            due,
+        })
+    }
+
+    fn extend(&mut self, epoch: Epoch, end: u64, scanned: u64) {
+        if let Some(pending) = &mut self.pending {
+            pending.epoch = epoch;
+            pending.end = end;
+            pending.scanned += scanned;
+        }
+    }
+}
+
+/// Counts by level as the protocols write them.
+pub(super) fn by_level(counts: &LevelCounts) -> Value {
+    let named = counts.iter().map(|(level, count)| {
+        (level.map_or("NONE", |level| level.as_str()).to_owned(), json!(count))
+    });
+    Value::Object(named.collect::<Map<_, _>>())
+}
+
+/// The parts of a dropped message that both protocols share.
+pub(super) fn dropped_fields(from: u64, to: u64, dropped: &Dropped) -> Map<String, Value> {
+    let fields = json!({
+        "from_seq": from.to_string(),
+        "to_seq": to.to_string(),
+        "count": dropped.by_level.map(|counts| counts.total()),
+        "by_level": dropped.by_level.as_ref().map(by_level),
+        "reason": dropped.reason.as_str(),
+    });
+    match fields {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use logmon_core::{Hub, Log};
+
+    async fn messages(texts: &[String]) -> Vec<Message> {
+        let hub = Hub::in_memory();
+        let mut subscription = hub.subscribe("hit").unwrap();
+        texts.iter().for_each(|text| hub.publish(&Log::new(text.clone())).unwrap());
+        let mut batcher = Batcher::new(Duration::from_secs(60));
+        let mut messages = Vec::new();
+        loop {
+            let delivery = subscription.next().await.unwrap();
+            let is_end = matches!(delivery, Delivery::CaughtUp { .. });
+            messages.extend(batcher.push(delivery, subscription.position()));
+            if is_end {
+                return messages;
+            }
+        }
+    }
+
+    /// Rule 1: the ranges join, however the events are cut into batches.
+    #[tokio::test]
+    async fn ranges_join_and_batches_are_bounded() {
+        let big = "x".repeat(100_000);
+        let texts: Vec<String> = (0..2_500)
+            .map(|at| match at % 500 {
+                0 => format!("hit {big}"),
+                1..250 => "hit".to_owned(),
+                _ => "miss".to_owned(),
+            })
+            .collect();
+        let (mut next, mut matched) = (1, 0);
+        for message in messages(&texts).await {
+            let (from, to) = match message {
+                Message::Batch(batch) => {
+                    matched += batch.matched;
+                    assert!(batch.matched <= MAX_EVENTS && batch.logs.len() < MAX_BYTES + 110_000);
+                    let logs = [b"[", &batch.logs[..], b"]"].concat();
+                    let logs: Vec<Value> = serde_json::from_slice(&logs).unwrap();
+                    assert_eq!(logs.len() as u64, batch.matched);
+                    (batch.from, batch.to)
+                }
+                Message::Progress { from, to, .. } => (from, to),
+                Message::CaughtUp { at, .. } => {
+                    assert_eq!(at, next - 1);
+                    continue;
+                }
+                Message::Dropped { .. } => panic!("nothing was dropped"),
+            };
+            assert_eq!(from, next);
+            next = to + 1;
+        }
+        assert_eq!((next, matched), (2_501, 1_250));
+    }
+}

@@ -1,0 +1,258 @@
+//! `POST /api/logs`: an object, an array, or one event per line.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use logmon_core::{AppendError, Entries, Index, Level, NewBatch, Reading, Tag, Timestamp};
+use serde_json::{Value, json};
+
+use super::App;
+use super::params::Params;
+use super::problem::{Code, Problem};
+
+mod elements;
+mod entry;
+
+use elements::{Element, array_elements, lines};
+use entry::Defaults;
+
+const KNOWN: &[&str] = &["tag", "source", "level", "wait", "on_error", "dry_run"];
+
+/// The most faults that an answer lists.
+const MAX_ERRORS: usize = 100;
+
+/// How many bytes of packed entries make one batch.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// What the request wants beside storing.
+struct Wishes {
+    tag: Tag,
+    defaults: Defaults,
+    waits: bool,
+    aborts: bool,
+    is_dry: bool,
+}
+
+/// A body taken apart: packed batches and what could not be read.
+struct Taken {
+    batches: Vec<Entries>,
+    accepted: usize,
+    rejected: usize,
+    errors: Vec<Value>,
+}
+
+/// `POST /api/logs`.
+pub(super) async fn ingest(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let wishes = Wishes::read(&Params::parse(query.as_deref()))?;
+    let body = body.map_err(|rejection| unreadable_body(&rejection))?;
+    let taken = take(&app, &wishes, &headers, &body)?;
+    if wishes.is_dry {
+        return Ok(dry_answer(&wishes, &taken));
+    }
+    if taken.accepted == 0 || (wishes.aborts && taken.rejected > 0) {
+        return Ok(taken.answer(StatusCode::BAD_REQUEST, 0, None));
+    }
+    let commits: Vec<_> = taken
+        .batches
+        .iter()
+        .map(|entries| app.0.journal.append(NewBatch::new(wishes.tag.clone(), entries.clone())))
+        .collect();
+    if !wishes.waits {
+        return Ok(taken.answer(StatusCode::ACCEPTED, taken.accepted, None));
+    }
+    let mut last = None;
+    for commit in commits {
+        last = Some(commit.await.map_err(|error| refused(&error))?.end_seq - 1);
+    }
+    let status = if taken.rejected > 0 { StatusCode::MULTI_STATUS } else { StatusCode::OK };
+    Ok(taken.answer(status, taken.accepted, last))
+}
+
+impl Wishes {
+    fn read(params: &Params) -> Result<Self, Problem> {
+        params.allow(KNOWN)?;
+        let choice = |name: &str, default: &'static str, other: &'static str| match params.get(name)
+        {
+            None => Ok(false),
+            Some(text) if text == default => Ok(false),
+            Some(text) if text == other => Ok(true),
+            Some(text) => {
+                let detail = format!("`{text}` is not possible; expected {default} or {other}");
+                Err(Problem::parameter(name, detail))
+            }
+        };
+        let level = params.get("level").map(str::parse::<Level>).transpose();
+        let level = level.map_err(|error| Problem::parameter("level", error.to_string()))?;
+        let tag = params.get("tag").unwrap_or("http");
+        if tag.len() > 4096 {
+            return Err(Problem::parameter("tag", "longer than 4096 bytes"));
+        }
+        Ok(Self {
+            tag: Tag::from(tag),
+            defaults: Defaults { level, source: params.get("source").map(str::to_owned) },
+            waits: !choice("wait", "committed", "accepted")?,
+            aborts: choice("on_error", "skip", "abort")?,
+            is_dry: choice("dry_run", "false", "true")?,
+        })
+    }
+}
+
+/// Reads the body in the form its media type names.
+fn take(app: &App, wishes: &Wishes, headers: &HeaderMap, body: &[u8]) -> Result<Taken, Problem> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
+    let media = media.unwrap_or("application/json").split(';').next().unwrap_or("").trim();
+    let mut packer = Packer::new(app, &wishes.defaults);
+    match media.to_ascii_lowercase().as_str() {
+        "application/json" => match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'[') => array_elements(body).for_each(|element| packer.json(element)),
+            _ => packer.json(Ok(Element { index: 0, offset: 0, bytes: body })),
+        },
+        "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            lines(body).for_each(|line| packer.json(Ok(line)));
+        }
+        "text/plain" => lines(body).for_each(|line| packer.text(&line)),
+        other => {
+            let detail = format!(
+                "`{other}` is not taken; send application/json, application/x-ndjson or text/plain"
+            );
+            return Err(Problem::new(Code::UnsupportedMedia, detail));
+        }
+    }
+    Ok(packer.finish())
+}
+
+/// Packs events into batches of bounded size.
+struct Packer<'a> {
+    reading: Reading,
+    defaults: &'a Defaults,
+    payload: Vec<u8>,
+    index: Index,
+    taken: Taken,
+}
+
+impl<'a> Packer<'a> {
+    fn new(app: &App, defaults: &'a Defaults) -> Self {
+        let reading = Reading::new(Arc::clone(&app.0.fields), Timestamp::now());
+        let taken = Taken { batches: Vec::new(), accepted: 0, rejected: 0, errors: Vec::new() };
+        Self { reading, defaults, payload: Vec::new(), index: Index::default(), taken }
+    }
+
+    fn json(&mut self, element: Result<Element<'_>, elements::Broken>) {
+        let element = match element {
+            Ok(element) => element,
+            Err(broken) => {
+                return self.reject(broken.index, broken.offset, "invalid_json", &broken.detail);
+            }
+        };
+        match entry::from_json(element.bytes, &self.reading, self.defaults) {
+            Ok(entry) => self.push(&element, &entry),
+            Err(fault) => {
+                self.reject(
+                    element.index,
+                    element.offset + fault.offset,
+                    fault.code,
+                    &fault.detail,
+                );
+            }
+        }
+    }
+
+    fn text(&mut self, line: &Element<'_>) {
+        let entry = entry::from_text(line.bytes, &self.reading, self.defaults);
+        self.push(line, &entry);
+    }
+
+    fn push(&mut self, element: &Element<'_>, entry: &[u8]) {
+        let start = self.payload.len();
+        self.payload.extend_from_slice(entry);
+        match self.index.push(&self.payload, start, &self.reading) {
+            Ok(_) => self.taken.accepted += 1,
+            Err(error) => {
+                self.payload.truncate(start);
+                self.reject(
+                    element.index,
+                    element.offset,
+                    "invalid_event",
+                    &error.kind.to_string(),
+                );
+            }
+        }
+        if self.payload.len() >= BATCH_BYTES {
+            self.close();
+        }
+    }
+
+    fn reject(&mut self, index: usize, offset: usize, code: &str, detail: &str) {
+        self.taken.rejected += 1;
+        if self.taken.errors.len() < MAX_ERRORS {
+            let error = json!({"index": index, "code": code, "detail": detail, "offset": offset});
+            self.taken.errors.push(error);
+        }
+    }
+
+    fn close(&mut self) {
+        if self.index.is_empty() {
+            return;
+        }
+        let payload = Bytes::from(std::mem::take(&mut self.payload));
+        let index = std::mem::take(&mut self.index);
+        self.taken.batches.push(Entries::new(payload, index, &self.reading));
+    }
+
+    fn finish(mut self) -> Taken {
+        self.close();
+        self.taken
+    }
+}
+
+impl Taken {
+    fn answer(&self, status: StatusCode, accepted: usize, last_seq: Option<u64>) -> Response {
+        let body = json!({
+            "accepted": accepted,
+            "rejected": self.rejected + (self.accepted - accepted),
+            "errors": self.errors,
+            "last_seq": last_seq.map(|seq| seq.to_string()),
+        });
+        (status, super::logs::json_response(body.to_string().into_bytes())).into_response()
+    }
+}
+
+/// The events as they would be stored, under numbers that mean nothing.
+fn dry_answer(wishes: &Wishes, taken: &Taken) -> Response {
+    let mut out = b"{\"logs\":[".to_vec();
+    let epoch = logmon_core::Epoch::from_bytes([0; 7]);
+    let mut is_first = true;
+    for entries in &taken.batches {
+        let batch = NewBatch::new(wishes.tag.clone(), entries.clone());
+        for log in logmon_core::GroupBuilder::single(epoch, &batch, 0).iter() {
+            out.extend_from_slice(if is_first { b"" } else { b"," });
+            is_first = false;
+            log.write_json(&mut out);
+        }
+    }
+    let rest = json!({"rejected": taken.rejected, "errors": taken.errors}).to_string();
+    out.extend_from_slice(b"],");
+    out.extend_from_slice(rest.as_bytes().get(1..).unwrap_or_default());
+    super::logs::json_response(out)
+}
+
+fn refused(error: &AppendError) -> Problem {
+    Problem::new(Code::Overloaded, error.to_string()).retry_after(1)
+}
+
+fn unreadable_body(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = "the body is longer than [http] max_body_bytes; send it in parts";
+        return Problem::new(Code::PayloadTooLarge, detail);
+    }
+    Problem::new(Code::Unreadable, rejection.body_text())
+}

@@ -1,0 +1,79 @@
+//! Events as lines of a terminal.
+
+use std::io::{BufWriter, IsTerminal as _, Stdout, Write};
+
+use serde_json::Value;
+
+/// Buffered standard output.
+pub(crate) fn output() -> BufWriter<Stdout> {
+    BufWriter::new(std::io::stdout())
+}
+
+/// Writes an event of the API as `time level source message key=value …`.
+///
+/// Control characters of the event, escape sequences and marks that turn the direction of writing
+/// are shown, not obeyed.
+pub(crate) fn write_event(out: &mut impl Write, json: &str) -> std::io::Result<()> {
+    let has_colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let event: Value = serde_json::from_str(json).unwrap_or_default();
+    let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or("-");
+    let level = text("level");
+    let (on, off) = if has_colour { (colour(level), "\x1b[0m") } else { ("", "") };
+    let time = text("timestamp").get(..23).unwrap_or_else(|| text("timestamp"));
+    write!(out, "{time}Z {on}{level:5}{off} {} {}", safe(text("source")), safe(text("message")))?;
+    for (key, value) in event.get("metadata").and_then(Value::as_object).into_iter().flatten() {
+        match value {
+            Value::String(text) => write!(out, " {}={}", safe(key), safe(text))?,
+            other => write!(out, " {}={}", safe(key), safe(&other.to_string()))?,
+        }
+    }
+    writeln!(out)
+}
+
+fn colour(level: &str) -> &'static str {
+    match level {
+        "FATAL" => "\x1b[1;31m",
+        "ERROR" => "\x1b[31m",
+        "WARN" => "\x1b[33m",
+        "INFO" => "\x1b[32m",
+        _ => "\x1b[2m",
+    }
+}
+
+/// The text with everything escaped that a terminal would act on.
+fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let acts = c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if acts {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    ///
+    #[test]
+    fn shows_what_a_terminal_would_obey() {
+        let json = serde_json::json!({
+            "timestamp": "2026-11-22T14:03:05.123456789Z",
+            "level": "WARN",
+            "source": null,
+            "message": "a\u{1b}]52;c;AAAA\u{7}b\r\n\u{202e}c",
+            "metadata": {"n": 1, "s": "x\ty"},
+        });
+        let mut out = Vec::new();
+        write_event(&mut out, &json.to_string()).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "2026-11-22T14:03:05.123Z WARN  - a\\u{1b}]52;c;AAAA\\u{7}b\\r\\n\\u{202e}c n=1 s=x\\ty\n"
+        );
+    }
+}

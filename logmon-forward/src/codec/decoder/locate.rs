@@ -1,0 +1,214 @@
+//! Framing: where the next message ends.
+
+use bytes::{Buf as _, Bytes};
+use logmon_core::json::to_msgpack;
+use logmon_core::msgpack::MAX_SCAN_DEPTH;
+
+use super::{Decoder, Located};
+use crate::codec::frame::read_tag;
+use crate::codec::guess::guess;
+use crate::codec::json::{JsonScanner, blanks};
+use crate::codec::reject::Rejects;
+use crate::codec::scan::{Scanner, Shape};
+use crate::codec::skip::Skip;
+use crate::codec::{AckWire, DecodeError, Message, Reason};
+
+/// The depth of brackets that the JSON parser reads.
+const MAX_JSON_DEPTH: u32 = 127;
+
+/// What framing comes to.
+pub(super) enum Step {
+    /// A whole message at the start of the buffer.
+    Frame(Located),
+    /// A message that is refused, and gone.
+    Message(Message),
+    NeedsBytes,
+}
+
+impl Decoder {
+    /// Finds the end of the message at the start of the buffer.
+    pub(super) fn locate(&mut self) -> Result<Step, DecodeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if let Some(located) = self.located.take() {
+            return Ok(Step::Frame(located));
+        }
+        if self.wire.is_none() {
+            self.choose_wire();
+        }
+        let step = match self.wire {
+            None => Ok(Step::NeedsBytes),
+            Some(AckWire::Msgpack) => self.locate_msgpack(),
+            Some(AckWire::Json) => self.locate_json(),
+        };
+        match &step {
+            Err(error) => self.failed = Some(error.clone()),
+            Ok(Step::Message(message)) => self.count_garbage(message),
+            Ok(_) => {}
+        }
+        step
+    }
+
+    /// `[` and `{` are numbers in msgpack and never begin a message, so they tell JSON. Fluentd
+    /// takes no blanks before them; here they do no harm.
+    fn choose_wire(&mut self) {
+        const MARK: &[u8] = b"\xef\xbb\xbf";
+        let blanks = blanks(&self.buffer);
+        match self.buffer.get(blanks) {
+            None => {}
+            Some(0xef) if MARK.starts_with(&self.buffer) => {} // a byte order mark, cut
+            Some(b'[' | b'{') => {
+                self.wire = Some(AckWire::Json);
+                self.drop_bytes(blanks);
+            }
+            Some(_) => self.wire = Some(AckWire::Msgpack),
+        }
+    }
+
+    fn locate_msgpack(&mut self) -> Result<Step, DecodeError> {
+        while self.skip.is_none() && self.scanner.reach() == 0 {
+            match self.buffer.first() {
+                None => return Ok(Step::NeedsBytes),
+                // Nil is a heartbeat without an answer.
+                Some(0xc0) => self.drop_bytes(1),
+                Some(0x90..=0x9f | 0xdc | 0xdd) => break,
+                Some(0xc1) => return Err(self.error(Reason::ReservedByte)),
+                Some(b'[' | b'{') => return Err(self.stranger()),
+                Some(_) if !self.has_begun => return Err(self.stranger()),
+                // Well formed at least: passed over as a refused message.
+                Some(_) => break,
+            }
+        }
+        let base = self.skip.as_ref().map_or(0, |skip| skip.base);
+        let end = match self.scanner.scan(&self.buffer, base) {
+            Ok(end) => end,
+            Err(reason) => return Err(self.error(reason)),
+        };
+        let limit = self.settings.limits.max_message_bytes as u64;
+        let length = self.scanner.reach().max(self.buffer.len() as u64);
+        if self.skip.is_none() && end.unwrap_or(length) > limit {
+            let tag = read_tag(&self.buffer, self.scanner.shape()).ok();
+            let tag = tag.and_then(|raw| self.tags.resolve(raw, &self.settings).ok());
+            self.skip = Some(Skip::new(self.offset, tag, &self.buffer));
+        }
+        match (self.skip.take(), end.and_then(|end| usize::try_from(end - base).ok())) {
+            (Some(skip), Some(len)) => Ok(Step::Message(self.end_skip(skip, len))),
+            (Some(skip), None) => {
+                self.skip_on(skip);
+                Ok(Step::NeedsBytes)
+            }
+            (None, Some(len)) => {
+                let shape = *self.scanner.shape();
+                Ok(Step::Frame(Located { len, shape, msgpack: None }))
+            }
+            (None, None) => Ok(Step::NeedsBytes),
+        }
+    }
+
+    fn skip_on(&mut self, mut skip: Skip) {
+        let end = skip.base + self.buffer.len() as u64;
+        let (shape, reach) = (self.scanner.shape(), self.scanner.reach());
+        let until = skip.needless(shape, (reach, end), &self.settings.limits);
+        let bytes = usize::try_from(until - skip.base).unwrap_or(0);
+        self.buffer.advance(bytes);
+        self.offset += bytes as u64;
+        skip.base = until;
+        self.skip = Some(skip);
+    }
+
+    fn end_skip(&mut self, skip: Skip, len: usize) -> Message {
+        let rest = self.buffer.get(..len).unwrap_or_default();
+        let shape = *self.scanner.shape();
+        let message = skip.finish(rest, &shape, AckWire::Msgpack, &self.settings.limits);
+        self.consume(len);
+        message
+    }
+
+    fn locate_json(&mut self) -> Result<Step, DecodeError> {
+        if self.skip.is_none() && self.json.is_at_start() {
+            self.drop_bytes(blanks(&self.buffer));
+            match self.buffer.first() {
+                None => return Ok(Step::NeedsBytes),
+                Some(b'[' | b'{') => {}
+                Some(_) => {
+                    let error = self.error(Reason::JsonSyntax);
+                    return Err(error.with_detail("a message begins with a bracket"));
+                }
+            }
+        }
+        let end = self.json.scan(&self.buffer);
+        if self.json.deepest() as usize > MAX_SCAN_DEPTH {
+            return Err(self.error(Reason::NestingTooDeep));
+        }
+        let is_long = end.unwrap_or(self.buffer.len()) > self.settings.limits.max_message_bytes;
+        if is_long && self.skip.is_none() {
+            self.skip = Some(Skip::new(self.offset, None, &self.buffer));
+        }
+        match (self.skip.take(), end) {
+            (Some(skip), Some(len)) => {
+                self.json = JsonScanner::default();
+                Ok(Step::Message(self.end_skip(skip, len)))
+            }
+            (Some(mut skip), None) => {
+                let bytes = self.buffer.len();
+                skip.base += bytes as u64;
+                self.drop_bytes(bytes);
+                self.json.forget();
+                self.skip = Some(skip);
+                Ok(Step::NeedsBytes)
+            }
+            (None, Some(len)) => self.json_frame(len),
+            (None, None) => Ok(Step::NeedsBytes),
+        }
+    }
+
+    /// Turns a whole JSON text into the msgpack of the same message.
+    fn json_frame(&mut self, len: usize) -> Result<Step, DecodeError> {
+        let depth = std::mem::take(&mut self.json).deepest();
+        let text = self.buffer.get(..len).unwrap_or_default();
+        if depth > MAX_JSON_DEPTH {
+            let mut message = Message::new(self.offset, len as u64);
+            let mut rejects = Rejects::default();
+            rejects.add(Reason::JsonTooDeep, (self.offset, 0), None, text);
+            message.rejected = rejects.into_vec();
+            self.consume(len);
+            return Ok(Step::Message(message));
+        }
+        match to_msgpack(text) {
+            Ok(msgpack) => {
+                let shape = scan_whole(&msgpack);
+                let msgpack = Some(Bytes::from(msgpack));
+                Ok(Step::Frame(Located { len, shape, msgpack }))
+            }
+            Err(error) => {
+                let (line, column) = error.position();
+                let place = format!("line {line}, column {column} of the message: {error}");
+                Err(self.error(Reason::JsonSyntax).with_detail(place))
+            }
+        }
+    }
+
+    fn drop_bytes(&mut self, bytes: usize) {
+        self.buffer.advance(bytes);
+        self.offset += bytes as u64;
+    }
+
+    fn error(&self, reason: Reason) -> DecodeError {
+        let message = self.offset - self.skip.as_ref().map_or(0, |skip| skip.base);
+        DecodeError::new(reason, message, &self.buffer)
+    }
+
+    fn stranger(&self) -> DecodeError {
+        self.error(Reason::NotForward).with_detail(guess(&self.buffer))
+    }
+}
+
+/// Where the elements of a value are that is known to be whole.
+fn scan_whole(msgpack: &[u8]) -> Shape {
+    let mut scanner = Scanner::default();
+    match scanner.scan(msgpack, 0) {
+        Ok(Some(_)) => *scanner.shape(),
+        _ => Shape::default(),
+    }
+}

@@ -1,0 +1,94 @@
+//! What a decoder takes, and how it reads it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use logmon_core::{FieldMap, Tag, TimeUnit};
+
+/// Bounds on what a peer may send. All are checked before anything is reserved.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest message on the wire, in bytes. A longer one is read over, refused and
+    /// acknowledged, and the connection goes on. Default 64 MiB.
+    pub max_message_bytes: usize,
+    /// The most a compressed payload may grow to, in bytes. Default 64 MiB.
+    pub max_decompressed_bytes: usize,
+    /// The greatest window of a zstd frame, as a power of two. Default 24: 16 MiB.
+    pub max_zstd_window_log: u32,
+    /// The longest tag, in bytes. Default 4096.
+    pub max_tag_bytes: usize,
+    /// The longest option map, in bytes; a longer one is ignored. Default 64 KiB.
+    pub max_option_bytes: usize,
+    /// The most keys of an option map; one with more is ignored. Default 64.
+    pub max_option_keys: u32,
+    /// So many refused messages within [`Limits::garbage_window`] end the connection.
+    /// Default 100.
+    pub max_garbage_messages: u32,
+    /// See [`Limits::max_garbage_messages`]. Default 10 s.
+    pub garbage_window: Duration,
+    /// The most bytes of single-event messages that become one batch. Default 1 MiB.
+    pub max_gathered_bytes: usize,
+    /// The most single-event messages that become one batch. Default 10,000.
+    pub max_gathered_messages: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message_bytes: 64 << 20,
+            max_decompressed_bytes: 64 << 20,
+            max_zstd_window_log: 24,
+            max_tag_bytes: 4096,
+            max_option_bytes: 64 << 10,
+            max_option_keys: 64,
+            max_garbage_messages: 100,
+            garbage_window: Duration::from_secs(10),
+            max_gathered_bytes: 1 << 20,
+            max_gathered_messages: 10_000,
+        }
+    }
+}
+
+/// What becomes of an event with an empty tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmptyTag {
+    /// The message is refused.
+    #[default]
+    Reject,
+    /// It gets this tag.
+    Replace(Tag),
+}
+
+/// What becomes of a message in which something is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidEvent {
+    /// What is refused is dropped and counted, the rest taken, the message acknowledged: a peer
+    /// that sent it again would only send the same bytes.
+    #[default]
+    Drop,
+    /// Nothing of the message is taken, and the connection is closed without an acknowledgement.
+    Close,
+}
+
+/// How a decoder reads. Shared by all connections of a listener.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Bounds.
+    pub limits: Limits,
+    /// Which keys of a record are level, message and source.
+    pub fields: Arc<FieldMap>,
+    /// How integers are read as times. Default seconds.
+    pub time_unit: TimeUnit,
+    /// Takes the place of every tag, if set.
+    pub tag: Option<Tag>,
+    /// Put before every tag with a dot, if set; after [`Settings::tag`], as Fluentd does.
+    pub add_tag_prefix: Option<String>,
+    /// What becomes of events with an empty tag.
+    pub empty_tag: EmptyTag,
+    /// What becomes of a message in which something is refused.
+    pub invalid_event: InvalidEvent,
+}

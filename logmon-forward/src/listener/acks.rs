@@ -1,0 +1,197 @@
+//! Acknowledgements on their way back: after the commit, in order, and never in the way of
+//! reading.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, BytesMut};
+use logmon_core::{AppendError, Commit};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::Shared;
+use super::budget::Held;
+use super::stats::Stats;
+
+/// How many messages of one connection may wait for their commit. Their bytes are bounded by the
+/// connection's credit; this bounds messages without any.
+pub(super) const MAX_WAITING: usize = 1024;
+
+/// A message that waits to become durable.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// What has not been committed yet.
+    pub(super) commits: VecDeque<(Commit, u64)>,
+    /// The acknowledgements due then, ready to be written.
+    pub(super) acks: Vec<u8>,
+    /// How many they are.
+    pub(super) count: u64,
+    /// What the message holds of the budget.
+    pub(super) held: Held,
+}
+
+/// The task that waits for commits and writes acknowledgements.
+#[derive(Debug)]
+pub(super) struct AckWriter {
+    shared: Arc<Shared>,
+    peer: std::net::SocketAddr,
+    socket: OwnedWriteHalf,
+    waiting: mpsc::Receiver<Pending>,
+    front: Option<Pending>,
+    out: BytesMut,
+    /// How many acknowledgements `out` holds.
+    due: u64,
+    is_gone: bool,
+    has_warned: bool,
+}
+
+impl AckWriter {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        peer: std::net::SocketAddr,
+        socket: OwnedWriteHalf,
+        waiting: mpsc::Receiver<Pending>,
+    ) -> Self {
+        Self {
+            shared,
+            peer,
+            socket,
+            waiting,
+            front: None,
+            out: BytesMut::new(),
+            due: 0,
+            is_gone: false,
+            has_warned: false,
+        }
+    }
+
+    /// Works until all messages are committed and all acknowledgements written, after the other
+    /// end of the queue is gone.
+    ///
+    /// # Errors
+    /// The journal did not take a message. What was due before it has been written if the socket
+    /// took it at once.
+    pub(super) async fn run(mut self) -> Result<(), AppendError> {
+        let mut is_closed = false;
+        loop {
+            // Commits come first, so that acknowledgements due at one time share a write.
+            tokio::select! {
+                biased;
+                committed = next_commit(&mut self.front), if self.front.is_some() => {
+                    self.settle(committed)?;
+                }
+                pending = self.waiting.recv(), if self.front.is_none() && !is_closed => {
+                    is_closed = pending.is_none();
+                    self.front = pending;
+                }
+                ready = self.socket.writable(), if !self.out.is_empty() => match ready {
+                    Ok(()) => self.write(),
+                    Err(_) => self.give_up(),
+                },
+                else => return Ok(()),
+            }
+        }
+    }
+
+    /// The commits of the front are done: its acknowledgements are due.
+    fn settle(&mut self, committed: Result<u64, AppendError>) -> Result<(), AppendError> {
+        let pending = self.front.take();
+        let events = match committed {
+            Ok(events) => events,
+            Err(error) => {
+                let lost = pending.map_or(0, |pending| waiting_events(&pending));
+                Stats::add(&self.shared.stats.lost, lost);
+                self.write();
+                return Err(error);
+            }
+        };
+        Stats::add(&self.shared.stats.appended, events);
+        let Some(pending) = pending else { return Ok(()) };
+        drop(pending.held);
+        if pending.count == 0 {
+            return Ok(());
+        }
+        if self.is_gone {
+            Stats::add(&self.shared.stats.acks_dropped, pending.count);
+        } else if self.out.len() + pending.acks.len() > self.shared.config.max_ack_bytes {
+            Stats::add(&self.shared.stats.acks_dropped, pending.count);
+            self.warn_once();
+        } else {
+            self.out.extend_from_slice(&pending.acks);
+            self.due += pending.count;
+        }
+        Ok(())
+    }
+
+    /// Writes what is due with one call.
+    fn write(&mut self) {
+        if self.out.is_empty() {
+            return;
+        }
+        match self.socket.try_write(&self.out) {
+            Ok(written) => {
+                self.out.advance(written);
+                if self.out.is_empty() {
+                    Stats::add(&self.shared.stats.acks_sent, std::mem::take(&mut self.due));
+                    self.out = BytesMut::new();
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => self.give_up(),
+        }
+    }
+
+    /// The peer is gone. Commits are still waited for, because they hold memory.
+    fn give_up(&mut self) {
+        self.is_gone = true;
+        self.out = BytesMut::new();
+        Stats::add(&self.shared.stats.acks_dropped, std::mem::take(&mut self.due));
+    }
+
+    fn warn_once(&mut self) {
+        if std::mem::replace(&mut self.has_warned, true) {
+            return;
+        }
+        if let Some(suppressed) = self.shared.limiter.admit(self.peer.ip(), "acks_not_read") {
+            warn!(
+                peer = %self.peer,
+                suppressed,
+                "acknowledgements dropped: the peer asks for them and does not read them \
+                 (fluent-logger for Node does without requireAckResponse)"
+            );
+        }
+    }
+}
+
+impl Drop for AckWriter {
+    fn drop(&mut self) {
+        Stats::add(&self.shared.stats.acks_dropped, self.due);
+    }
+}
+
+/// Waits for all commits of the front and gives the number of their events.
+///
+/// # Cancel safety
+/// Safe: what was committed is remembered.
+async fn next_commit(front: &mut Option<Pending>) -> Result<u64, AppendError> {
+    poll_fn(|cx| front.as_mut().map_or(Poll::Pending, |pending| poll_commits(pending, cx))).await
+}
+
+fn poll_commits(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<u64, AppendError>> {
+    for (commit, _) in &mut pending.commits {
+        match ready!(Pin::new(commit).poll(cx)) {
+            Ok(_) => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+    }
+    Poll::Ready(Ok(waiting_events(pending)))
+}
+
+fn waiting_events(pending: &Pending) -> u64 {
+    pending.commits.iter().map(|(_, events)| events).sum()
+}

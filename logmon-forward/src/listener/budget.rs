@@ -1,0 +1,209 @@
+//! Bytes that connections may hold between reading and durability.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The budget of a process, and one pass beyond it.
+///
+/// When all of the budget is taken by messages that are only half here, none of them could ever
+/// be completed. Then one connection at a time gets the pass and reads on without counting, until
+/// its message is durable. A message bigger than what one connection may hold needs it, too.
+#[derive(Debug)]
+pub(super) struct Budget {
+    bytes: Arc<Semaphore>,
+    pass: Arc<Semaphore>,
+    limit: usize,
+}
+
+/// What one connection holds for bytes it has read and not passed on.
+#[derive(Debug)]
+pub(super) struct Credit {
+    all: Arc<Semaphore>,
+    pass: Arc<Semaphore>,
+    own: Arc<Semaphore>,
+    own_limit: usize,
+    held: Held,
+}
+
+/// Permits for bytes; dropping them gives the bytes back.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    of_all: Option<OwnedSemaphorePermit>,
+    of_own: Option<OwnedSemaphorePermit>,
+    pass: Option<OwnedSemaphorePermit>,
+}
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        let limit = bytes.min(Semaphore::MAX_PERMITS);
+        let (bytes, pass) = (Arc::new(Semaphore::new(limit)), Arc::new(Semaphore::new(1)));
+        Self { bytes, pass, limit }
+    }
+
+    /// The credit of a new connection that may hold `limit` bytes.
+    pub(super) fn credit(&self, limit: usize) -> Credit {
+        let own_limit = limit.min(self.limit).min(u32::MAX as usize);
+        Credit {
+            all: self.bytes.clone(),
+            pass: self.pass.clone(),
+            own: Arc::new(Semaphore::new(own_limit)),
+            own_limit,
+            held: Held::default(),
+        }
+    }
+}
+
+impl Credit {
+    /// Waits until it covers `bytes`. `is_inside` tells that a message waits for its rest.
+    ///
+    /// # Cancel safety
+    /// Safe; what was got is kept.
+    pub(super) async fn reach(&mut self, bytes: usize, is_inside: bool) {
+        if self.held.pass.is_some() {
+            return;
+        }
+        if bytes > self.own_limit {
+            self.held.pass = self.pass.clone().acquire_owned().await.ok();
+            return;
+        }
+        if let Some(missing) = missing(self.held.of_own.as_ref(), bytes) {
+            // Only this connection's own commits are waited for here.
+            let more = self.own.clone().acquire_many_owned(missing).await;
+            merge(&mut self.held.of_own, more.ok());
+        }
+        let Some(missing) = missing(self.held.of_all.as_ref(), bytes) else { return };
+        let more = self.all.clone().acquire_many_owned(missing);
+        if is_inside {
+            tokio::select! {
+                biased;
+                more = more => merge(&mut self.held.of_all, more.ok()),
+                pass = self.pass.clone().acquire_owned() => self.held.pass = pass.ok(),
+            }
+        } else {
+            merge(&mut self.held.of_all, more.await.ok());
+        }
+    }
+
+    /// The most the connection may hold without the pass.
+    pub(super) fn limit(&self) -> usize {
+        self.own_limit
+    }
+
+    /// How many bytes it covers beside `used` ones.
+    pub(super) fn room(&self, used: usize) -> usize {
+        match self.held.pass {
+            Some(_) => usize::MAX,
+            None => self.held.of_all.as_ref().map_or(0, held_bytes).saturating_sub(used),
+        }
+    }
+
+    /// Gives the part for a message that has been decoded, to be held until it is durable.
+    pub(super) fn pass_on(&mut self, bytes: usize) -> Held {
+        Held {
+            of_all: split(&mut self.held.of_all, bytes),
+            of_own: split(&mut self.held.of_own, bytes),
+            pass: self.held.pass.take(),
+        }
+    }
+
+    /// Gives back all but what covers `bytes`.
+    pub(super) fn keep(&mut self, bytes: usize) {
+        for held in [&mut self.held.of_all, &mut self.held.of_own] {
+            let extra = held.as_ref().map_or(0, held_bytes).saturating_sub(bytes);
+            drop(split(held, extra));
+        }
+        if bytes == 0 {
+            self.held.pass = None;
+        }
+    }
+}
+
+fn held_bytes(permit: &OwnedSemaphorePermit) -> usize {
+    permit.num_permits()
+}
+
+fn missing(held: Option<&OwnedSemaphorePermit>, bytes: usize) -> Option<u32> {
+    let missing = bytes.saturating_sub(held.map_or(0, held_bytes));
+    (missing > 0).then(|| u32::try_from(missing).unwrap_or(u32::MAX))
+}
+
+fn merge(held: &mut Option<OwnedSemaphorePermit>, more: Option<OwnedSemaphorePermit>) {
+    match (held.as_mut(), more) {
+        (Some(held), Some(more)) => held.merge(more),
+        (None, more) => *held = more,
+        (Some(_), None) => {}
+    }
+}
+
+fn split(held: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    let bytes = bytes.min(held.as_ref().map_or(0, held_bytes));
+    if bytes == held.as_ref().map_or(0, held_bytes) {
+        held.take()
+    } else {
+        held.as_mut()?.split(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Poll;
+
+    async fn is_ready(future: impl Future<Output = ()>) -> bool {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await
+    }
+
+    #[tokio::test]
+    async fn what_is_held_comes_back_when_it_is_durable() {
+        let budget = Budget::new(100);
+        let (mut a, mut b) = (budget.credit(80), budget.credit(80));
+        a.reach(70, false).await;
+        assert!(!is_ready(b.reach(50, false)).await);
+        let durable_soon = a.pass_on(60);
+        a.keep(5);
+        assert!(!is_ready(b.reach(50, false)).await);
+        drop(durable_soon);
+        assert!(is_ready(b.reach(50, false)).await);
+        assert_eq!((a.room(0), b.room(20)), (5, 30));
+    }
+
+    #[tokio::test]
+    async fn a_connection_waits_for_its_own_commits() {
+        let budget = Budget::new(1_000);
+        let mut a = budget.credit(80);
+        a.reach(80, false).await;
+        let durable_soon = a.pass_on(50);
+        assert!(!is_ready(a.reach(60, true)).await);
+        drop(durable_soon);
+        assert!(is_ready(a.reach(60, true)).await);
+    }
+
+    /// Messages half here that hold everything cannot block each other for ever.
+    #[tokio::test]
+    async fn one_half_message_may_go_on_at_a_time() {
+        let budget = Budget::new(100);
+        let (mut a, mut b) = (budget.credit(80), budget.credit(80));
+        a.reach(50, false).await;
+        b.reach(50, false).await;
+        assert!(is_ready(a.reach(60, true)).await);
+        assert!(!is_ready(b.reach(60, true)).await);
+        drop(a.pass_on(50));
+        assert!(is_ready(b.reach(60, true)).await);
+    }
+
+    /// A message beyond what a connection may hold is let through alone.
+    #[tokio::test]
+    async fn a_big_message_goes_alone() {
+        let budget = Budget::new(100);
+        let (mut a, mut b) = (budget.credit(80), budget.credit(80));
+        assert!(is_ready(a.reach(500, true)).await);
+        assert!(!is_ready(b.reach(500, true)).await);
+        let durable_soon = a.pass_on(500);
+        assert!(!is_ready(b.reach(500, true)).await);
+        drop(durable_soon);
+        assert!(is_ready(b.reach(500, true)).await);
+        assert_eq!(b.room(0), usize::MAX);
+    }
+}

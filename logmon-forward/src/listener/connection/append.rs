@@ -1,0 +1,117 @@
+//! From a decoded message into the journal.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use logmon_core::{AppendError, Commit, Entries, NewBatch, Reading, RouteSet, Tag};
+use tokio::sync::mpsc;
+
+use super::{AckWriter, Acks, Connection, Ending, MAX_WAITING, Pending, Stats};
+use crate::codec::Message;
+
+/// How long a full journal is left alone before the first try again, and before later ones.
+const BUSY_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+
+impl Connection {
+    /// Appends a message and queues what it is owed.
+    pub(super) async fn take(&mut self, message: Message) -> Result<(), Ending> {
+        self.shared.stats.count_message(&message);
+        self.log_rejects(&message);
+        self.log_warnings(&message);
+        let payload: usize =
+            message.batches.iter().map(|batch| batch.entries.payload().len()).sum();
+        let mut commits = VecDeque::new();
+        for batch in message.batches {
+            let events = batch.entries.len() as u64;
+            match self.append(batch).await {
+                Ok(Some(commit)) => commits.push_back((commit, events)),
+                Ok(None) => Stats::add(&self.shared.stats.appended, events),
+                Err(ending) => {
+                    Stats::add(&self.shared.stats.lost, events);
+                    return Err(ending);
+                }
+            }
+        }
+        if commits.is_empty() && message.chunks.is_empty() {
+            return Ok(());
+        }
+        let mut acks = Vec::with_capacity(message.chunks.len() * 32);
+        message.chunks.write_acks(self.decoder.wire(), &mut acks);
+        let held = self.credit.pass_on(payload);
+        let count = message.chunks.len() as u64;
+        let pending = Pending { commits, acks, count, held };
+        let Some(acks) = self.acks() else { return Err(Ending::Refused(AppendError::Closed)) };
+        // The queue ends early only where the journal refused something; `end` asks why.
+        acks.queue.send(pending).await.map_err(|_| Ending::Refused(AppendError::Closed))
+    }
+
+    /// Hands a batch to the journal, waiting while that is full. `None` if it is durable already.
+    async fn append(&mut self, batch: NewBatch) -> Result<Option<Commit>, Ending> {
+        let mut pause = BUSY_PAUSE.0;
+        let mut again = Again::of(&batch, self.shared.settings.time_unit);
+        let mut batch = batch;
+        loop {
+            let mut commit = self.shared.journal.append(batch);
+            match poll_once(&mut commit) {
+                Poll::Pending => return Ok(Some(commit)),
+                Poll::Ready(Ok(_)) => return Ok(None),
+                Poll::Ready(Err(AppendError::Busy { .. })) => {}
+                Poll::Ready(Err(error)) => return Err(Ending::Refused(error)),
+            }
+            Stats::add(&self.shared.stats.journal_busy, 1);
+            tokio::select! {
+                biased;
+                ending = self.stop.wait(true) => return Err(ending),
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(BUSY_PAUSE.1);
+            (batch, again) = again.batch()?;
+        }
+    }
+
+    /// The task that writes acknowledgements, begun with the first message: a connection that only
+    /// shows that we live costs no task.
+    fn acks(&mut self) -> Option<&Acks> {
+        if let Some(socket) = self.writer.take() {
+            let (queue, waiting) = mpsc::channel(MAX_WAITING);
+            let writer = AckWriter::new(self.shared.clone(), self.peer, socket, waiting);
+            self.acks = Some(Acks { queue, task: tokio::spawn(writer.run()) });
+        }
+        self.acks.as_ref()
+    }
+}
+
+/// What it takes to make a batch once more; its index, which is not cheap to copy, is made anew.
+struct Again {
+    tag: Tag,
+    route: RouteSet,
+    payload: Bytes,
+    reading: Reading,
+}
+
+impl Again {
+    fn of(batch: &NewBatch, time_unit: logmon_core::TimeUnit) -> Self {
+        let entries = &batch.entries;
+        let mut reading = Reading::new(entries.fields().clone(), entries.received());
+        reading.time_unit = time_unit;
+        let (tag, payload) = (batch.tag.clone(), entries.payload().clone());
+        Self { tag, route: batch.route, payload, reading }
+    }
+
+    fn batch(self) -> Result<(NewBatch, Self), Ending> {
+        // The entries have been read before, so they can be read again.
+        let entries = Entries::read(self.payload.clone(), &self.reading)
+            .map_err(|_| Ending::Refused(AppendError::Closed))?;
+        let mut batch = NewBatch::new(self.tag.clone(), entries);
+        batch.route = self.route;
+        Ok((batch, self))
+    }
+}
+
+/// Looks at a commit without waiting for it. It must be polled again to be woken.
+fn poll_once(commit: &mut Commit) -> Poll<<Commit as Future>::Output> {
+    Pin::new(commit).poll(&mut Context::from_waker(Waker::noop()))
+}

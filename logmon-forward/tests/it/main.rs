@@ -1,0 +1,15 @@
+//! The crate seen from outside. Rows named `F-...` are those of `docs/forward-conformance.md`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test that fails is meant to panic"
+)]
+
+mod common;
+mod decode;
+mod journals;
+mod listener;
+mod sender;

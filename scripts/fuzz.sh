@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Each fuzz target for a while: scripts/fuzz.sh [SECONDS] [TARGET...]
+# Works with stable Rust: RUSTC_BOOTSTRAP lets it take the flags of the sanitizers.
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/tool.sh
+source "$ROOT/scripts/tool.sh"
+
+seconds=${1:-60}
+shift || true
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || targets=(decode_stream parse_filter read_segment batch_index)
+
+cargo_tool cargo-fuzz 0.13.2
+
+export RUSTC_BOOTSTRAP=1
+for target in "${targets[@]}"; do
+  headline "Fuzzing $target for $seconds s"
+  seeds=fuzz/seeds/$target
+  mkdir -p "fuzz/corpus/$target" "$seeds"
+  cargo fuzz run --target-dir "$CARGO_TARGET_DIR/fuzz" "$target" \
+    "fuzz/corpus/$target" "$seeds" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048
+done
