@@ -53,6 +53,26 @@ const MAX_BATCH_BYTES: usize = 1 << 30;
 ///
 /// # Durability
 /// As configured by [`Durability`].
+///
+/// # Examples
+///
+/// ```
+/// use logmon_core::{Event, Journal, Log};
+/// use logmon_store::{DiskJournal, JournalConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let (journal, report) = DiskJournal::open(dir, JournalConfig::default())?;
+/// assert!(report.damages.is_empty());
+/// let committed = journal.append(Log::new("charge failed").to_batch()?).await?;
+/// // From here on neither a kill nor a power cut loses it.
+/// let group = journal.read(committed.first, 1 << 20).await?.ok_or("no event")?;
+/// assert_eq!(group.get(0).ok_or("no event")?.message(), "charge failed");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct DiskJournal {
     shared: Arc<Shared>,
