@@ -6,7 +6,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
-use logmon_core::{EventId, Hit, Order, Page, QueryError, Search, Timestamp};
+use logmon_core::{EventId, Hit, Order, Page, PageKey, QueryError, Search, Timestamp};
 use serde_json::json;
 
 use super::App;
@@ -191,9 +191,9 @@ struct Cursors {
 impl Cursors {
     fn of(app: &App, asked: &Asked, page: &Page) -> Self {
         let signer = app.signer();
-        let sign = |hit: Option<&Hit>, is_backward: bool| {
+        let sign = |key: Option<PageKey>, is_backward: bool| {
             let cursor = PageCursor {
-                key: hit?.key(),
+                key: key?,
                 snapshot: asked.search.snapshot.unwrap_or(page.head.seq),
                 now: asked.now,
                 from: asked.search.from,
@@ -203,15 +203,19 @@ impl Cursors {
             Some(signer.sign(&cursor, &asked.bound, asked.order))
         };
         let is_first_page = asked.search.after.is_none();
-        // Paging back, what follows is where we came from, and more may lie before.
-        let (has_next, has_previous) = if asked.is_backward {
-            (true, page.has_more)
+        let (first, last) = (page.hits.first().map(Hit::key), page.hits.last().map(Hit::key));
+        // An answer that broke off goes on where the looking ended, not where it last found.
+        let (first, last) = if asked.is_backward {
+            (page.scanned_to.or(first), last)
         } else {
-            (page.has_more || !page.is_complete, !is_first_page)
+            (first, page.scanned_to.or(last))
         };
+        // Paging back, what follows is where we came from, and more may lie before.
+        let (has_next, has_previous) =
+            if asked.is_backward { (true, page.has_more) } else { (page.has_more, !is_first_page) };
         Self {
-            next: sign(page.hits.last().filter(|_| has_next), false),
-            previous: sign(page.hits.first().filter(|_| has_previous), true),
+            next: sign(last.filter(|_| has_next), false),
+            previous: sign(first.filter(|_| has_previous), true),
             head: cursor::live(page.head),
         }
     }
@@ -242,6 +246,8 @@ fn tail(
         && let Some(tail) = tail.as_object_mut()
     {
         tail.insert("reason".to_owned(), json!("timeout"));
+        let scanned_to = page.scanned_to.map(|key| key.timestamp);
+        tail.insert("scanned_to".to_owned(), json!(scanned_to));
     }
     tail
 }
