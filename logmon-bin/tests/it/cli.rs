@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use crate::support::forward::{Client, Mode, message, record};
+use crate::support::http::Events;
 use crate::support::server::{Home, read_addresses};
 use crate::support::until;
 
@@ -283,8 +284,14 @@ fn without_a_store_only_live_works() {
         command.args(["--store", "none"]);
     });
     server.post("/api/logs", "application/json", r#"{"message": "x"}"#).ok();
-    let problem = server.get("/api/logs").problem(404, "not_found");
-    assert!(problem["detail"].as_str().unwrap().contains("--store none"), "{problem}");
+    let page = server.page("");
+    assert_eq!(page.logs, []);
+    let path = format!("/api/logs/stream?from={}&batch_ms=0", page.head_cursor);
+    let mut events = Events::open(server.http, &path, &[]);
+    server.post("/api/logs", "application/json", r#"{"message": "y"}"#).ok();
+    let batch = std::iter::from_fn(|| events.next_event()).find(|event| event.name == "batch");
+    assert_eq!(batch.unwrap().data["logs"][0]["message"], "y");
+    server.get("/api/logs/stream?last=5").problem(400, "invalid_parameter");
 }
 
 #[test]
