@@ -8,7 +8,7 @@ use rust_embed::RustEmbed;
 use super::problem::{Code, Problem};
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/ui/dist"]
+#[folder = "ui/dist"]
 struct Assets;
 
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; \
