@@ -7,8 +7,15 @@ use crate::json::{self, Lossy};
 use crate::msgpack::{Cursor, Head, MsgpackError, MsgpackErrorKind};
 
 /// A key: the bytes of a str or bin key, or the JSON text of a key of another type.
+///
+/// The text of a key inside a key is escaped again at each level, which doubles it. Where it has
+/// grown beyond what one level of JSON takes, it is `{"$msgpack": base64}` of the key instead.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key<'a>(Cow<'a, [u8]>);
+
+/// One level of JSON takes fewer bytes than this for one of msgpack; an extension of one byte
+/// comes nearest.
+const MAX_GROWTH: usize = 8;
 
 impl<'a> Key<'a> {
     /// Reads a key at the cursor.
@@ -18,8 +25,11 @@ impl<'a> Key<'a> {
             Head::Str(len) | Head::Bin(len) => Ok(Self(Cow::Borrowed(cursor.take(len)?))),
             _ => {
                 *cursor = start;
-                let mut text = Vec::new();
-                json::write_value(&mut text, cursor.value()?, &mut Lossy::default())?;
+                let (value, mut text) = (cursor.value()?, Vec::new());
+                json::write_value(&mut text, value, &mut Lossy::default())?;
+                if text.len() > value.len() * MAX_GROWTH + 64 {
+                    text = format!("{{\"$msgpack\":\"{}\"}}", json::base64(value)).into();
+                }
                 Ok(Self(Cow::Owned(text)))
             }
         }
@@ -120,6 +130,21 @@ pub(crate) fn drop_earlier_twins(pairs: &mut Vec<Pair<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A map that is the key of a map that is the key of a map: each level escaped the quotes of
+    /// the one inside, so that 130 bytes asked for more memory than there is.
+    #[test]
+    fn the_text_of_keys_inside_keys_is_bounded() {
+        let depth = crate::msgpack::MAX_DEPTH - 1;
+        let bytes = [vec![0x81; depth], vec![0xa1, b'k'], vec![1; depth]].concat();
+        let mut out = Vec::new();
+        json::write_value(&mut out, &bytes, &mut Lossy::default()).unwrap();
+        assert!(out.len() < 4 * MAX_GROWTH * bytes.len(), "{}", out.len());
+        let two = [0x81, 0x81, 0xa1, b'k', 1, 2];
+        out.clear();
+        json::write_value(&mut out, &two, &mut Lossy::default()).unwrap();
+        assert_eq!(out, br#"{"{\"k\":1}":2}"#);
+    }
 
     #[test]
     fn many_pairs_and_few_pairs_agree_on_twins() {
