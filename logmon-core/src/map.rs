@@ -1,7 +1,7 @@
 //! The pairs of a msgpack map, with keys as text and the last of equal keys.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::json::{self, Lossy};
 use crate::msgpack::{Cursor, Head, MsgpackError, MsgpackErrorKind};
@@ -10,7 +10,7 @@ use crate::msgpack::{Cursor, Head, MsgpackError, MsgpackErrorKind};
 ///
 /// The text of a key inside a key is escaped again at each level, which doubles it. Where it has
 /// grown beyond what one level of JSON takes, it is `{"$msgpack": base64}` of the key instead.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Key<'a>(Cow<'a, [u8]>);
 
 /// One level of JSON takes fewer bytes than this for one of msgpack; an extension of one byte
@@ -39,9 +39,9 @@ impl<'a> Key<'a> {
         &self.0
     }
 
-    /// The name of a second value that wants the same key.
-    pub(crate) fn second(&self) -> Self {
-        Self(Cow::Owned([self.as_bytes(), b"_2"].concat()))
+    /// The name of the `nth` value that wants the same key.
+    fn nth(&self, nth: usize) -> Self {
+        Self(Cow::Owned([self.as_bytes(), b"_", nth.to_string().as_bytes()].concat()))
     }
 
     /// The key as text; what is not UTF-8 becomes U+FFFD.
@@ -62,7 +62,11 @@ pub(crate) type Pair<'a> = (Key<'a>, &'a [u8]);
 /// Keys and values (whole msgpack values) in the order of the bytes, without the earlier of equal
 /// keys.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pairs<'a>(Vec<Pair<'a>>);
+pub(crate) struct Pairs<'a> {
+    pairs: Vec<Pair<'a>>,
+    /// The first keys of `pairs`, as many as have been hashed.
+    names: HashSet<Key<'a>>,
+}
 
 /// Up to so many pairs, comparing each with each is cheaper than hashing.
 const FEW: usize = 24;
@@ -72,12 +76,43 @@ impl<'a> Pairs<'a> {
     pub(crate) fn read(value: &'a [u8]) -> Result<Self, MsgpackError> {
         let mut pairs = Vec::new();
         visit(value, |key, value, _| pairs.push((key, value)))?;
+        Ok(Self::of(pairs))
+    }
+
+    /// `pairs` without the earlier of equal keys.
+    pub(crate) fn of(mut pairs: Vec<Pair<'a>>) -> Self {
         drop_earlier_twins(&mut pairs);
-        Ok(Self(pairs))
+        Self { pairs, names: HashSet::new() }
     }
 
     pub(crate) fn as_slice(&self) -> &[Pair<'a>] {
-        &self.0
+        &self.pairs
+    }
+
+    /// Whether there is a pair with this key.
+    pub(crate) fn has(&mut self, key: &Key<'a>) -> bool {
+        if self.pairs.len() <= FEW {
+            return self.pairs.iter().any(|(known, _)| known == key);
+        }
+        let hashed = self.names.len();
+        self.names.extend(self.pairs.iter().skip(hashed).map(|(known, _)| known.clone()));
+        self.names.contains(key)
+    }
+
+    /// The key, or where there is one `key_2` or the next that there is not.
+    pub(crate) fn free(&mut self, key: Key<'a>) -> Key<'a> {
+        let (mut free, mut nth) = (key.clone(), 1);
+        while self.has(&free) {
+            nth += 1;
+            free = key.nth(nth);
+        }
+        free
+    }
+
+    /// Adds a pair at the end, under a [free](Self::free) key.
+    pub(crate) fn push(&mut self, key: Key<'a>, value: &'a [u8]) {
+        let key = self.free(key);
+        self.pairs.push((key, value));
     }
 }
 
@@ -86,7 +121,7 @@ impl<'a> IntoIterator for Pairs<'a> {
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.pairs.into_iter()
     }
 }
 
@@ -107,7 +142,7 @@ pub(crate) fn visit<'a>(
     Ok(())
 }
 
-pub(crate) fn drop_earlier_twins(pairs: &mut Vec<Pair<'_>>) {
+fn drop_earlier_twins(pairs: &mut Vec<Pair<'_>>) {
     if pairs.len() <= FEW {
         let mut at = 0;
         while at < pairs.len() {
