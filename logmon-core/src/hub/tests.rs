@@ -255,6 +255,32 @@ async fn follows_a_journal() {
     running.await.unwrap();
 }
 
+/// Publishes when it is woken.
+struct Talkative(Hub);
+
+impl std::task::Wake for Talkative {
+    fn wake(self: Arc<Self>) {
+        self.0.publish(&log(Level::Info, "woken")).unwrap();
+    }
+}
+
+/// A waker is the code of others, which may publish: some log that they were woken.
+#[test]
+fn a_waker_may_publish() {
+    let hub = Hub::in_memory();
+    let mut subscription = hub.subscribe("hit").unwrap();
+    drain(&mut subscription);
+    let waker = Waker::from(Arc::new(Talkative(hub.clone())));
+    let mut next = std::pin::pin!(subscription.next());
+    assert!(next.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    let published = std::thread::spawn(move || hub.publish(&log(Level::Info, "hit")).unwrap());
+    let began = std::time::Instant::now();
+    while !published.is_finished() {
+        assert!(began.elapsed().as_secs() < 10, "publishing waits for itself");
+        std::thread::yield_now();
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Publish(Level, bool),
