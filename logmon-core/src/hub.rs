@@ -206,22 +206,27 @@ impl Shared {
     /// Takes the next group from the journal; `false` when there will be no more.
     async fn follow(&self) -> bool {
         let head = self.ring().head();
-        match self.journal.read(head, READ_BYTES).await {
-            Ok(Some(group)) => self.admit(&group).into_iter().for_each(Waker::wake),
+        let wakers = match self.journal.read(head, READ_BYTES).await {
+            Ok(Some(group)) => self.admit(&group),
             Ok(None) => {
                 self.journal.advanced(head.seq).await;
                 return self.journal.head().seq > head.seq;
             }
             // The hub fell behind retention; subscriptions learn it when they read on.
             Err(ReadError::Expired { oldest } | ReadError::Diverged { resume: oldest }) => {
-                self.ring().restart(oldest);
+                self.ring().restart(oldest)
             }
             Err(ReadError::Foreign | ReadError::Io(_)) => {
                 // A damaged place: go on behind what is there now, and tell it as a gap.
-                let head = self.journal.head();
-                self.ring().restart(head);
+                let end = self.journal.head();
+                if end == head {
+                    self.journal.advanced(head.seq).await;
+                    return self.journal.head().seq > head.seq;
+                }
+                self.ring().restart(end)
             }
-        }
+        };
+        wakers.into_iter().for_each(Waker::wake);
         true
     }
 
