@@ -13,4 +13,4 @@ mod write;
 #[cfg(feature = "json")]
 pub use read::{JsonError, to_msgpack, write_json_as_msgpack};
 pub use write::{Lossy, write_string, write_text, write_value};
-pub(crate) use write::{base64, write_key};
+pub(crate) use write::{base64, write_checked, write_key};

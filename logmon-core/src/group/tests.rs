@@ -197,6 +197,37 @@ fn invalid_utf8_is_told() {
     assert_eq!((&json["message"], &json["encoding"]), (&"a\u{fffd}".into(), &"lossy".into()));
 }
 
+/// A message that is no text is shown with U+FFFD as well, and that is told as well.
+#[test]
+fn invalid_utf8_inside_a_message_that_is_no_text_is_told() {
+    for key in ["message", "source"] {
+        let record = map(&[(key, V::Array(vec!["ab".into()])), ("m", "x".into())]);
+        let mut payload = encode(&V::Array(vec![5.into(), record]));
+        let at = payload.windows(2).position(|pair| pair == b"ab").unwrap();
+        payload[at] = 0xff;
+        let entries = Entries::read(Bytes::from(payload), &reading()).unwrap();
+        let group = GroupBuilder::single(epoch(), &NewBatch::new("t".into(), entries), 0);
+        let mut out = Vec::new();
+        group.get(0).unwrap().write_json(&mut out);
+        let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(json[key], "[\"\u{fffd}b\"]");
+        assert_eq!(json["encoding"], "lossy", "{json}");
+    }
+}
+
+/// The limit of items is one of each value of a record; the record as a whole may hold more.
+#[test]
+fn a_big_record_without_a_message_is_its_json() {
+    let value = || V::Array((0..600_000).map(|_| V::Nil).collect());
+    let group = group_of(&[entry(map(&[("a", value()), ("b", value())]))]);
+    let message = group.get(0).unwrap().message().into_owned();
+    assert!(
+        message.starts_with("{\"a\":[null,") && message.ends_with("null]}"),
+        "{}",
+        message.len()
+    );
+}
+
 fn found(log: &impl Event, path: &str) -> Vec<String> {
     let mut found = Vec::new();
     log.visit_metadata(path, &mut |scalar| {
