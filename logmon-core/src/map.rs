@@ -100,7 +100,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// The key, or where there is one `key_2` or the next that there is not.
-    pub(crate) fn free(&mut self, key: Key<'a>) -> Key<'a> {
+    pub(crate) fn free(&mut self, key: &Key<'a>) -> Key<'a> {
         let (mut free, mut nth) = (key.clone(), 1);
         while self.has(&free) {
             nth += 1;
@@ -110,7 +110,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// Adds a pair at the end, under a [free](Self::free) key.
-    pub(crate) fn push(&mut self, key: Key<'a>, value: &'a [u8]) {
+    pub(crate) fn push(&mut self, key: &Key<'a>, value: &'a [u8]) {
         let key = self.free(key);
         self.pairs.push((key, value));
     }

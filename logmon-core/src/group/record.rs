@@ -88,7 +88,7 @@ impl<'a> Record<'a> {
             merged.add(Key::from(LEVEL_RAW), value);
         }
         if !merged.losers.as_slice().is_empty() {
-            merged.losers_name = merged.winners.free(Key::from(LOSERS));
+            merged.losers_name = merged.winners.free(&Key::from(LOSERS));
         }
         Ok(merged)
     }
@@ -106,7 +106,7 @@ impl<'a> Record<'a> {
 impl<'a> Metadata<'a> {
     fn add(&mut self, key: Key<'a>, value: &'a [u8]) {
         let list = if self.winners.has(&key) { &mut self.losers } else { &mut self.winners };
-        list.push(key, value);
+        list.push(&key, value);
     }
 
     /// The owned form.

@@ -373,9 +373,9 @@ fn a_start_ahead_of_the_hub_counts_from_there() {
 struct Whole(MemoryJournal, Mutex<Vec<NewBatch>>);
 
 impl Whole {
-    fn append_all(&self, batch: NewBatch) {
+    fn append_all(&self, batch: &NewBatch) {
         self.1.lock().unwrap().push(batch.clone());
-        self.0.append_now(&batch);
+        self.0.append_now(batch);
     }
 }
 
@@ -421,7 +421,7 @@ fn events_before_the_head_are_counted_once() {
         let mut quick = hub.subscribe_with(filter(), options).unwrap();
         let mut shown = Vec::new();
         for texts in [&["hit", "hit"][..], &["miss"], &["hit"]] {
-            journal.append_all(batch_of(texts));
+            journal.append_all(&batch_of(texts));
             follow(&hub);
             shown.extend(drain(&mut quick));
         }
