@@ -81,11 +81,11 @@ impl<'a> Record<'a> {
         let mut merged = Metadata { winners: Pairs::of(kept), ..Metadata::default() };
         for map in [inner, self.header].into_iter().flatten() {
             for (key, value) in Pairs::read(map)? {
-                merged.add(key, value);
+                merged.add(&key, value);
             }
         }
         if let Some(value) = level_raw {
-            merged.add(Key::from(LEVEL_RAW), value);
+            merged.add(&Key::from(LEVEL_RAW), value);
         }
         if !merged.losers.as_slice().is_empty() {
             merged.losers_name = merged.winners.free(&Key::from(LOSERS));
@@ -104,9 +104,9 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    fn add(&mut self, key: Key<'a>, value: &'a [u8]) {
-        let list = if self.winners.has(&key) { &mut self.losers } else { &mut self.winners };
-        list.push(&key, value);
+    fn add(&mut self, key: &Key<'a>, value: &'a [u8]) {
+        let list = if self.winners.has(key) { &mut self.losers } else { &mut self.winners };
+        list.push(key, value);
     }
 
     /// The owned form.
@@ -173,7 +173,8 @@ fn write_pairs(
             out.push(b',');
         }
         json::write_key(out, key, lossy);
-        json::write_value(out, value, lossy)?;
+        // Checked when it was indexed.
+        json::write_checked(out, value, lossy)?;
     }
     Ok(())
 }

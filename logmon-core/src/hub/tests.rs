@@ -184,7 +184,7 @@ fn batch_of(texts: &[&str]) -> NewBatch {
 fn a_big_group_comes_in_parts() {
     let hub = Hub::in_memory();
     let mut subscription = hub.subscribe("*").unwrap();
-    hub.publish_batch(&batch_of(&["x"; 2_500])).unwrap();
+    hub.publish_batch(&batch_of(&vec!["x"; 2_500])).unwrap();
     let deliveries = drain(&mut subscription);
     assert_eq!(assert_continuous(1, &deliveries), 2_501);
     assert_eq!(messages(&deliveries).len(), 2_500);
