@@ -112,7 +112,12 @@ impl Group {
 
     /// About how many bytes of memory the group takes.
     pub fn memory(&self) -> usize {
-        self.0.arena.capacity() + self.len() * 29 + self.0.batches.len() * size_of::<Row>()
+        // The heads of the seven or so allocations weigh in groups of one event.
+        let fixed = size_of::<Inner>() + 7 * 16;
+        fixed
+            + self.0.arena.capacity()
+            + self.len() * 29
+            + self.0.batches.capacity() * size_of::<Row>()
     }
 
     /// The event at index `at`, if there are so many.
