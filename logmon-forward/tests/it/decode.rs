@@ -753,6 +753,51 @@ fn decompression_waits_for_room() {
     assert_eq!(little, 54 * 1032);
 }
 
+/// A payload of tiny events, whose index would take ten times its bytes, is refused as a whole in
+/// every mode, and the connection goes on.
+#[test]
+fn events_of_a_message_are_limited() {
+    let tiny = |count: usize| b"\x92\xc0\x80".repeat(count);
+    let forward = |bytes: Vec<u8>| {
+        let count = u16::try_from(bytes.len() / 3).unwrap().to_be_bytes();
+        [b"\x93\xa1t\xdc", &count[..], &bytes, &encode(&chunk("id"))].concat()
+    };
+    let pack = |bytes: Vec<u8>| encode(&array(["t".into(), V::Binary(bytes), chunk("id")]));
+    let json = |count| {
+        let entries = vec!["[0,{}]"; count].join(",");
+        format!(r#"["t",[{entries}],{{"chunk":"id"}}]"#).into_bytes()
+    };
+    let nested = |count: usize| {
+        let inner = array(["n".into(), V::Array(vec![entry(1, "a"); count / 2])]);
+        let outer = vec![entry(1, "a"); count - count / 2];
+        encode(&array(["t".into(), V::Array([outer, vec![inner]].concat()), chunk("id")]))
+    };
+    let with_metadata = |count: usize| {
+        let option = map([("metadata", map([("k", V::from(1))])), ("chunk", "id".into())]);
+        encode(&array(["t".into(), V::Binary(tiny(count)), option]))
+    };
+    let mut settings = Settings::default();
+    settings.limits.max_message_events = 1_000;
+    let modes: [(&str, &dyn Fn(usize) -> Vec<u8>); 7] = [
+        ("forward", &|count| forward(tiny(count))),
+        ("packed", &|count| pack(tiny(count))),
+        ("gzip", &|count| pack(gzip(&tiny(count)))),
+        ("zstd", &|count| pack(zstd(&tiny(count)))),
+        ("metadata", &with_metadata),
+        ("nested", &nested),
+        ("json", &json),
+    ];
+    for (name, message) in modes {
+        let bytes = [message(1_000), message(1_001), message(1)].concat();
+        let (messages, error) = decode_pieces(settings.clone(), [&bytes[..]]);
+        let events: Vec<_> = messages.iter().map(|message| message.events()).collect();
+        assert_eq!((error, events), (None, vec![1_000, 0, 1]), "{name}");
+        assert_eq!(refused(&messages), [("too_many_events", 1)], "{name}");
+        assert!(messages[1].is_refused() && messages[1].batches.is_empty());
+        assert_eq!(chunks(&messages).len(), 3, "{name}");
+    }
+}
+
 mod json {
     use super::*;
 

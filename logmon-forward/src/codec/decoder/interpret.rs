@@ -110,7 +110,10 @@ impl Decoder {
             is_array: message.mode == Mode::Forward,
             settings: &self.settings,
         };
-        let Found { batches, mut rejects, oddities } = walk.run(&bytes);
+        let Found { batches, mut rejects, oddities, .. } = match walk.run(&bytes) {
+            Ok(found) => found,
+            Err(reason) => return refusal(reason, message, parsed, &bytes),
+        };
         if has_garbage {
             rejects.add(Reason::TrailingGarbage, (message.offset, bytes.len()), Some(tag), &[]);
         }
