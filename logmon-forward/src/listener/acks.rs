@@ -82,8 +82,8 @@ impl AckWriter {
             // Commits come first, so that acknowledgements due at one time share a write.
             tokio::select! {
                 biased;
-                committed = next_commit(&mut self.front), if self.front.is_some() => {
-                    self.settle(committed)?;
+                (events, result) = next_commit(&mut self.front), if self.front.is_some() => {
+                    self.settle(events, result)?;
                 }
                 pending = self.waiting.recv(), if self.front.is_none() && !is_closed => {
                     is_closed = pending.is_none();
@@ -98,24 +98,23 @@ impl AckWriter {
         }
     }
 
-    /// The commits of the front are done: its acknowledgements are due.
-    fn settle(&mut self, committed: Result<u64, AppendError>) -> Result<(), AppendError> {
-        let pending = self.front.take();
-        let events = match committed {
-            Ok(events) => events,
-            Err(error) => {
-                let mut lost = pending.as_ref().map_or(0, waiting_events);
-                self.waiting.close();
-                while let Ok(pending) = self.waiting.try_recv() {
-                    lost += waiting_events(&pending);
-                }
-                Stats::add(&self.shared.stats.lost, lost);
-                self.write();
-                return Err(error);
+    /// A commit of the front, which had so many events, is done. After the last of them its
+    /// acknowledgements are due.
+    fn settle(&mut self, events: u64, result: Result<(), AppendError>) -> Result<(), AppendError> {
+        if let Err(error) = result {
+            let mut lost = events + self.front.take().as_ref().map_or(0, waiting_events);
+            self.waiting.close();
+            while let Ok(pending) = self.waiting.try_recv() {
+                lost += waiting_events(&pending);
             }
-        };
+            Stats::add(&self.shared.stats.lost, lost);
+            self.write();
+            return Err(error);
+        }
         Stats::add(&self.shared.stats.appended, events);
-        let Some(pending) = pending else { return Ok(()) };
+        let Some(pending) = self.front.take_if(|front| front.commits.is_empty()) else {
+            return Ok(());
+        };
         drop(pending.held);
         if pending.count == 0 {
             return Ok(());
@@ -178,22 +177,22 @@ impl Drop for AckWriter {
     }
 }
 
-/// Waits for all commits of the front and gives the number of their events.
+/// Waits for the first commit of the front, takes it off, and gives the number of its events and
+/// what became of them; none where there is nothing to wait for.
 ///
 /// # Cancel safety
-/// Safe: what was committed is remembered.
-async fn next_commit(front: &mut Option<Pending>) -> Result<u64, AppendError> {
-    poll_fn(|cx| front.as_mut().map_or(Poll::Pending, |pending| poll_commits(pending, cx))).await
+/// Safe: a commit is taken off when it is done, and not asked again.
+async fn next_commit(front: &mut Option<Pending>) -> (u64, Result<(), AppendError>) {
+    poll_fn(|cx| front.as_mut().map_or(Poll::Pending, |pending| poll_first(pending, cx))).await
 }
 
-fn poll_commits(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<u64, AppendError>> {
-    for (commit, _) in &mut pending.commits {
-        match ready!(Pin::new(commit).poll(cx)) {
-            Ok(_) => {}
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-    }
-    Poll::Ready(Ok(waiting_events(pending)))
+fn poll_first(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<(u64, Result<(), AppendError>)> {
+    let Some((commit, events)) = pending.commits.front_mut() else {
+        return Poll::Ready((0, Ok(())));
+    };
+    let (result, events) = (ready!(Pin::new(commit).poll(cx)), *events);
+    pending.commits.pop_front();
+    Poll::Ready((events, result.map(drop)))
 }
 
 fn waiting_events(pending: &Pending) -> u64 {

@@ -522,3 +522,24 @@ async fn connections_do_not_wait_for_each_other() {
     }
     assert_eq!(server.end().await.appended, 1_000);
 }
+
+/// A message with batches nested in it is acknowledged when the last of them is durable.
+#[tokio::test]
+async fn nested_batches_are_acknowledged_once() {
+    let journal = Arc::new(HandJournal::default());
+    let server = Server::start(journal.clone(), |_| {});
+    let mut client = server.connect().await;
+    let inner = |tag: &str| array([tag.into(), array([entry(1, tag)])]);
+    let entries = array([entry(1, "outer"), inner("a"), inner("b")]);
+    client.write_all(&encode(&array(["t".into(), entries, chunk("id")]))).await.unwrap();
+    journal.wait_for(3).await;
+    for batch in 0..3 {
+        journal.resolve(batch, Ok(()));
+        // Every promise is looked at by itself.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    expect(&mut client, &ack("id")).await;
+    drop(client);
+    let figures = server.end().await;
+    assert_eq!((figures.appended, figures.acks_sent), (3, 1));
+}
