@@ -18,6 +18,9 @@ pub struct Limits {
     /// 29 bytes of index however short it is, so this bounds what a payload of tiny ones takes.
     /// Default 2,000,000.
     pub max_message_events: usize,
+    /// The most batches nested in one message; one with more is refused and acknowledged. Each
+    /// costs some hundred bytes and an append of its own. Default 1,000.
+    pub max_nested_batches: usize,
     /// The greatest window of a zstd frame, as a power of two. Default 24: 16 MiB.
     pub max_zstd_window_log: u32,
     /// The longest tag, in bytes. Default 4096.
@@ -43,6 +46,7 @@ impl Default for Limits {
             max_message_bytes: 64 << 20,
             max_decompressed_bytes: 64 << 20,
             max_message_events: 2_000_000,
+            max_nested_batches: 1_000,
             max_zstd_window_log: 24,
             max_tag_bytes: 4096,
             max_option_bytes: 64 << 10,

@@ -131,6 +131,9 @@ impl Rewrite<'_> {
         match error.kind {
             EntryErrorKind::GroupMarker => found.oddities.group_markers += 1,
             kind => match self.may_nest.then(|| nested_batch(value)).flatten() {
+                Some(_) if self.nested.len() >= self.walk.settings.limits.max_nested_batches => {
+                    return Err(Reason::TooManyBatches);
+                }
                 Some((tag, entries)) => {
                     let moved = |range: Range<usize>| range.start + at..range.end + at;
                     self.nested.push((moved(tag), moved(entries)));

@@ -798,6 +798,21 @@ fn events_of_a_message_are_limited() {
     }
 }
 
+/// Every nested batch costs far more memory than its bytes, so their number is bounded.
+#[test]
+fn nested_batches_are_limited() {
+    let inner = || array(["n".into(), array([entry(1, "a")])]);
+    let outer = |count| array(["t".into(), V::Array(vec![inner(); count]), chunk("id")]);
+    let mut settings = Settings::default();
+    settings.limits.max_nested_batches = 10;
+    let bytes = [encode(&outer(10)), encode(&outer(11)), encode(&outer(1))].concat();
+    let (messages, error) = decode_pieces(settings, [&bytes[..]]);
+    let batches: Vec<_> = messages.iter().map(|message| message.batches.len()).collect();
+    assert_eq!((error, batches), (None, vec![10, 0, 1]));
+    assert_eq!(refused(&messages), [("too_many_batches", 1)]);
+    assert_eq!(chunks(&messages).len(), 3);
+}
+
 mod json {
     use super::*;
 
