@@ -813,6 +813,17 @@ fn nested_batches_are_limited() {
     assert_eq!(chunks(&messages).len(), 3);
 }
 
+/// Blanks without end are no beginning, in any pieces.
+#[test]
+fn endless_blanks_are_no_beginning() {
+    let blanks = vec![b' '; 100_000];
+    for step in [1_000, 100_000] {
+        let (messages, error) = decode_pieces(Settings::default(), blanks.chunks(step));
+        assert!(messages.is_empty());
+        assert_eq!(error.map(|error| error.reason.code()), Some("not_forward"));
+    }
+}
+
 mod json {
     use super::*;
 
