@@ -12,7 +12,8 @@ pub struct Limits {
     /// The longest message on the wire, in bytes. A longer one is read over, refused and
     /// acknowledged, and the connection goes on. Default 64 MiB.
     pub max_message_bytes: usize,
-    /// The most a compressed payload may grow to, in bytes. Default 64 MiB.
+    /// The most a compressed payload may grow to, in bytes; also one in which each entry gets the
+    /// metadata of the option, where this is above [`Limits::max_message_bytes`]. Default 64 MiB.
     pub max_decompressed_bytes: usize,
     /// The most events of one message; one with more is refused and acknowledged. An event costs
     /// 29 bytes of index however short it is, so this bounds what a payload of tiny ones takes.

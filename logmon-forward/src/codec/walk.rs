@@ -154,7 +154,7 @@ fn is_text(value: &[u8]) -> bool {
 }
 
 /// Reads a batch that stood in the place of an entry, as Fluent Bit 5.0.7 on Windows sends them.
-/// One level only: what is nested in it is refused.
+/// One level only: what is nested in it is refused. The outer option is not its own.
 fn unnest(
     walk: &Walk<'_>,
     payload: &[u8],
@@ -170,7 +170,7 @@ fn unnest(
             return Ok(());
         }
     };
-    let walk = Walk { tag: &tag, ..*walk };
+    let walk = Walk { tag: &tag, metadata: None, ..*walk };
     let (index, clean) = (Index::default(), Vec::new());
     let entries = payload.get(entries).unwrap_or_default();
     Rewrite { walk: &walk, index, clean, nested: Vec::new(), may_nest: false }

@@ -824,6 +824,50 @@ fn endless_blanks_are_no_beginning() {
     }
 }
 
+/// Metadata of the option, which every entry gets, makes no payload bigger than a compressed one
+/// may become, and asks for the room before it takes it.
+#[test]
+fn metadata_does_not_grow_without_bound() {
+    use logmon_forward::codec::Next;
+    let settings = || {
+        let mut settings = Settings::default();
+        settings.limits.max_message_bytes = 100_000;
+        settings.limits.max_decompressed_bytes = 100_000;
+        settings
+    };
+    let metadata = map([("k", "x".repeat(1_000).into())]);
+    let option = map([("chunk", "id".into()), ("metadata", metadata)]);
+    for count in [50, 1_000] {
+        let entries = vec![entry(1, "a"); count];
+        let bytes = packed(&entries);
+        for payload in [
+            V::Array(entries),
+            V::Binary(bytes.clone()),
+            V::Binary(gzip(&bytes)),
+            V::Binary(zstd(&bytes)),
+        ] {
+            let message = encode(&array(["t".into(), payload, option.clone()]));
+            let (messages, error) = decode_pieces(settings(), [&message[..]]);
+            assert_eq!((error, chunks(&messages).len()), (None, 1));
+            if count == 50 {
+                assert_eq!(messages[0].events(), 50);
+                let mut decoder = decoder(settings());
+                decoder.buffer().extend_from_slice(&message);
+                let mut room = 0;
+                while let Next::NeedsRoom(more) =
+                    decoder.next_message(logmon_core::Timestamp::EPOCH, room).unwrap()
+                {
+                    room = more;
+                }
+                assert!(room > 50_000, "{room}");
+            } else {
+                assert_eq!(refused(&messages), [("metadata_too_big", 1)]);
+                assert_eq!(messages[0].events(), 0);
+            }
+        }
+    }
+}
+
 mod json {
     use super::*;
 
