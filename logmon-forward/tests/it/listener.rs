@@ -543,3 +543,23 @@ async fn nested_batches_are_acknowledged_once() {
     let figures = server.end().await;
     assert_eq!((figures.appended, figures.acks_sent), (3, 1));
 }
+
+/// A big message that is refused does not keep others from being read, whatever follows it.
+#[tokio::test]
+async fn a_refused_big_message_lets_go_of_the_pass() {
+    let server = Server::start(memory(), |config| config.max_in_flight_bytes = 64 << 10);
+    let big = |tag: V, option| {
+        let payload = V::Binary(packed(&vec![entry(1, &"x".repeat(1_000)); 200]));
+        encode(&array([tag, payload, option]))
+    };
+    let mut one = server.connect().await;
+    one.write_all(&[big(1.into(), V::Nil), vec![0x93]].concat()).await.unwrap();
+    while server.stats.snapshot().messages == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut two = server.connect().await;
+    two.write_all(&big("t".into(), chunk("id"))).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), expect(&mut two, &ack("id"))).await.unwrap();
+    drop((one, two));
+    server.end().await;
+}
