@@ -563,3 +563,20 @@ async fn a_refused_big_message_lets_go_of_the_pass() {
     drop((one, two));
     server.end().await;
 }
+
+/// A shutdown ends although the journal keeps no promise and a connection waits for that.
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_ever() {
+    let journal = Arc::new(HandJournal::default());
+    let server = Server::start(journal.clone(), |config| {
+        config.close_timeout = Duration::from_millis(50);
+    });
+    let mut client = server.connect().await;
+    let many: Vec<u8> = (0..1_500).flat_map(|_| batch("id")).collect();
+    client.write_all(&many).await.unwrap();
+    journal.wait_for(1_025).await;
+    drop(server.shutdown);
+    tokio::time::timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap();
+    let figures = server.stats.snapshot();
+    assert_eq!((figures.appended, figures.acks_sent, figures.connections_open), (0, 0, 0));
+}

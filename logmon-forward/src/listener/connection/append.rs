@@ -45,9 +45,16 @@ impl Connection {
         let held = self.credit.pass_on(payload);
         let count = message.chunks.len() as u64;
         let pending = Pending { commits, acks, count, held };
-        let Some(acks) = self.acks() else { return Err(Ending::Refused(AppendError::Closed)) };
-        // The queue ends early only where the journal refused something; `end` asks why.
-        acks.queue.send(pending).await.map_err(|_| Ending::Refused(AppendError::Closed))
+        self.begin_acks();
+        let Some(acks) = &self.acks else { return Err(Ending::Refused(AppendError::Closed)) };
+        tokio::select! {
+            biased;
+            // The queue ends early only where the journal refused something; `end` asks why.
+            sent = acks.queue.send(pending) => {
+                sent.map_err(|_| Ending::Refused(AppendError::Closed))
+            }
+            ending = self.stop.wait(true) => Err(ending),
+        }
     }
 
     /// Hands a batch to the journal, waiting while that is full. `None` if it is durable already.
@@ -74,15 +81,14 @@ impl Connection {
         }
     }
 
-    /// The task that writes acknowledgements, begun with the first message: a connection that only
+    /// Begins the task that writes acknowledgements with the first message: a connection that only
     /// shows that we live costs no task.
-    fn acks(&mut self) -> Option<&Acks> {
+    fn begin_acks(&mut self) {
         if let Some(socket) = self.writer.take() {
             let (queue, waiting) = mpsc::channel(MAX_WAITING);
             let writer = AckWriter::new(self.shared.clone(), self.peer, socket, waiting);
             self.acks = Some(Acks { queue, task: tokio::spawn(writer.run()) });
         }
-        self.acks.as_ref()
     }
 }
 
