@@ -26,13 +26,42 @@ pub(super) const MAX_WAITING: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Pending {
     /// What has not been committed yet.
-    pub(super) commits: VecDeque<(Commit, u64)>,
+    pub(super) commits: Commits,
     /// The acknowledgements due then, ready to be written.
     pub(super) acks: Vec<u8>,
     /// How many they are.
     pub(super) count: u64,
     /// What the message holds of the budget.
     pub(super) held: Held,
+}
+
+/// The open promises of a message, each with the number of its events. Those that are dropped
+/// before they are kept or broken are counted.
+#[derive(Debug)]
+pub(super) struct Commits {
+    stats: Arc<Stats>,
+    open: VecDeque<(Commit, u64)>,
+}
+
+impl Commits {
+    pub(super) fn new(stats: Arc<Stats>) -> Self {
+        Self { stats, open: VecDeque::new() }
+    }
+
+    pub(super) fn push(&mut self, commit: Commit, events: u64) {
+        self.open.push_back((commit, events));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+impl Drop for Commits {
+    fn drop(&mut self) {
+        let events = self.open.iter().map(|(_, events)| events).sum();
+        Stats::add(&self.stats.unsettled, events);
+    }
 }
 
 /// The task that waits for commits and writes acknowledgements.
@@ -102,12 +131,7 @@ impl AckWriter {
     /// acknowledgements are due.
     fn settle(&mut self, events: u64, result: Result<(), AppendError>) -> Result<(), AppendError> {
         if let Err(error) = result {
-            let mut lost = events + self.front.take().as_ref().map_or(0, waiting_events);
-            self.waiting.close();
-            while let Ok(pending) = self.waiting.try_recv() {
-                lost += waiting_events(&pending);
-            }
-            Stats::add(&self.shared.stats.lost, lost);
+            Stats::add(&self.shared.stats.lost, events);
             self.write();
             return Err(error);
         }
@@ -187,14 +211,10 @@ async fn next_commit(front: &mut Option<Pending>) -> (u64, Result<(), AppendErro
 }
 
 fn poll_first(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<(u64, Result<(), AppendError>)> {
-    let Some((commit, events)) = pending.commits.front_mut() else {
+    let Some((commit, events)) = pending.commits.open.front_mut() else {
         return Poll::Ready((0, Ok(())));
     };
     let (result, events) = (ready!(Pin::new(commit).poll(cx)), *events);
-    pending.commits.pop_front();
+    pending.commits.open.pop_front();
     Poll::Ready((events, result.map(drop)))
-}
-
-fn waiting_events(pending: &Pending) -> u64 {
-    pending.commits.iter().map(|(_, events)| events).sum()
 }

@@ -580,3 +580,48 @@ async fn a_shutdown_does_not_wait_for_ever() {
     let figures = server.stats.snapshot();
     assert_eq!((figures.appended, figures.acks_sent, figures.connections_open), (0, 0, 0));
 }
+
+/// Whatever becomes of events between decoding and durability, they are counted.
+#[tokio::test]
+async fn events_without_an_answer_are_counted() {
+    let poisoned = || AppendError::Poisoned("disk".into());
+    let journal = Arc::new(HandJournal::default());
+    let server = Server::start(journal.clone(), |config| {
+        config.close_timeout = Duration::from_millis(50);
+    });
+    // The second of three batches of one message does not become durable,
+    let inner = |tag: &str| array([tag.into(), array([entry(1, tag)])]);
+    let entries = array([entry(1, "outer"), inner("a"), inner("b")]);
+    journal.refuse([AppendError::Busy { queued_bytes: 1 }]);
+    let mut client = server.connect().await;
+    let nested = encode(&array(["t".into(), entries]));
+    client.write_all(&nested).await.unwrap();
+    journal.wait_for(3).await;
+    journal.resolve(0, Ok(()));
+    journal.resolve(1, Err(poisoned()));
+    expect_end(&mut client).await;
+    let figures = server.stats.snapshot();
+    assert_eq!((figures.events, figures.appended, figures.lost), (3, 1, 1));
+    // and one is still on its way when the connection has to end.
+    let mut client = server.connect().await;
+    client.write_all(&batch("late")).await.unwrap();
+    journal.wait_for(4).await;
+    drop(client);
+    let figures = server.end().await;
+    assert_eq!((figures.events, figures.appended, figures.lost), (4, 1, 1));
+    assert_eq!((figures.unsettled, figures.connections_open), (2, 0));
+}
+
+/// A listener that is dropped leaves no connection counted as open.
+#[tokio::test]
+async fn dropped_connections_are_not_open() {
+    let server = Server::start(memory(), |_| {});
+    let mut client = server.connect().await;
+    client.write_all(&event("one")).await.unwrap();
+    expect(&mut client, &ack("one")).await;
+    assert_eq!(server.stats.snapshot().connections_open, 1);
+    server.task.abort();
+    assert!(server.task.await.is_err());
+    expect_end(&mut client).await;
+    assert_eq!(server.stats.snapshot().connections_open, 0);
+}

@@ -1,6 +1,5 @@
 //! From a decoded message into the journal.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use logmon_core::{AppendError, Commit, Entries, NewBatch, Reading, RouteSet, Tag};
 use tokio::sync::mpsc;
 
-use super::{AckWriter, Acks, Connection, Ending, MAX_WAITING, Pending, Stats};
+use super::{AckWriter, Acks, Commits, Connection, Ending, MAX_WAITING, Pending, Stats};
 use crate::codec::Message;
 
 /// How long a full journal is left alone before the first try again, and before later ones.
@@ -23,14 +22,16 @@ impl Connection {
         self.log_warnings(&message);
         let payload: usize =
             message.batches.iter().map(|batch| batch.entries.payload().len()).sum();
-        let mut commits = VecDeque::new();
-        for batch in message.batches {
+        let mut commits = Commits::new(self.shared.stats.clone());
+        let mut batches = message.batches.into_iter();
+        while let Some(batch) = batches.next() {
             let events = batch.entries.len() as u64;
             match self.append(batch).await {
-                Ok(Some(commit)) => commits.push_back((commit, events)),
+                Ok(Some(commit)) => commits.push(commit, events),
                 Ok(None) => Stats::add(&self.shared.stats.appended, events),
                 Err(ending) => {
-                    Stats::add(&self.shared.stats.lost, events);
+                    let rest: u64 = batches.map(|batch| batch.entries.len() as u64).sum();
+                    Stats::add(&self.shared.stats.lost, events + rest);
                     return Err(ending);
                 }
             }
