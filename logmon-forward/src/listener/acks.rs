@@ -143,9 +143,14 @@ impl AckWriter {
         if pending.count == 0 {
             return Ok(());
         }
+        let most = self.shared.config.max_ack_bytes;
+        if self.out.len() + pending.acks.len() > most {
+            // A peer that reads has room for what is due so far.
+            self.write();
+        }
         if self.is_gone {
             Stats::add(&self.shared.stats.acks_dropped, pending.count);
-        } else if self.out.len() + pending.acks.len() > self.shared.config.max_ack_bytes {
+        } else if !self.out.is_empty() && self.out.len() + pending.acks.len() > most {
             Stats::add(&self.shared.stats.acks_dropped, pending.count);
             self.warn_once();
         } else {

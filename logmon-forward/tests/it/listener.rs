@@ -625,3 +625,23 @@ async fn dropped_connections_are_not_open() {
     expect_end(&mut client).await;
     assert_eq!(server.stats.snapshot().connections_open, 0);
 }
+
+/// Acknowledgements due at one time are written, however many they are, to a peer that reads.
+#[tokio::test]
+async fn acks_due_at_once_are_not_dropped() {
+    let journal = Arc::new(HandJournal::default());
+    let server = Server::start(journal.clone(), |config| config.max_ack_bytes = 1_000);
+    let mut client = server.connect().await;
+    let id = "x".repeat(100);
+    client.write_all(&event(&id).repeat(20)).await.unwrap();
+    journal.wait_for(1).await;
+    client.write_all(&event(&id).repeat(20)).await.unwrap();
+    journal.wait_for(2).await;
+    journal.resolve(1, Ok(()));
+    journal.resolve(0, Ok(()));
+    let all = ack(&id).repeat(40);
+    let read = tokio::time::timeout(Duration::from_secs(5), expect(&mut client, &all));
+    read.await.unwrap();
+    drop(client);
+    assert_eq!(server.end().await.acks_dropped, 0);
+}
