@@ -73,7 +73,8 @@ pub enum Next {
     Message(Message),
     /// More bytes are needed.
     NeedsBytes,
-    /// The next message is compressed: call again when it may take so many bytes.
+    /// The next message is compressed, or its metadata goes to many entries: call again when it
+    /// may take so many bytes.
     NeedsRoom(usize),
 }
 
@@ -136,8 +137,8 @@ impl Decoder {
 
     /// Decodes the next message, or gathers the next single-event messages of one tag.
     ///
-    /// `received` is the receive time of its events. `room` is how many bytes a compressed payload
-    /// may take (see [`Next::NeedsRoom`]); `usize::MAX` leaves it to the limits.
+    /// `received` is the receive time of its events. `room` is how many bytes a payload
+    /// may grow to (see [`Next::NeedsRoom`]); `usize::MAX` leaves it to the limits.
     ///
     /// # Errors
     /// The connection cannot be read any further; the same error comes again. All messages before

@@ -12,8 +12,16 @@ pub struct Limits {
     /// The longest message on the wire, in bytes. A longer one is read over, refused and
     /// acknowledged, and the connection goes on. Default 64 MiB.
     pub max_message_bytes: usize,
-    /// The most a compressed payload may grow to, in bytes. Default 64 MiB.
+    /// The most a compressed payload may grow to, in bytes; also one in which each entry gets the
+    /// metadata of the option, where this is above [`Limits::max_message_bytes`]. Default 64 MiB.
     pub max_decompressed_bytes: usize,
+    /// The most events of one message; one with more is refused and acknowledged. An event costs
+    /// 29 bytes of index however short it is, so this bounds what a payload of tiny ones takes.
+    /// Default 2,000,000.
+    pub max_message_events: usize,
+    /// The most batches nested in one message; one with more is refused and acknowledged. Each
+    /// costs some hundred bytes and an append of its own. Default 1,000.
+    pub max_nested_batches: usize,
     /// The greatest window of a zstd frame, as a power of two. Default 24: 16 MiB.
     pub max_zstd_window_log: u32,
     /// The longest tag, in bytes. Default 4096.
@@ -38,6 +46,8 @@ impl Default for Limits {
         Self {
             max_message_bytes: 64 << 20,
             max_decompressed_bytes: 64 << 20,
+            max_message_events: 2_000_000,
+            max_nested_batches: 1_000,
             max_zstd_window_log: 24,
             max_tag_bytes: 4096,
             max_option_bytes: 64 << 10,

@@ -66,6 +66,12 @@ reasons! {
     MessageShape Message "message_shape" "a message is not an array of tag, entries and option";
     /// The message is too long.
     MessageTooBig Message "message_too_big" "the message is too long";
+    /// Too many batches are nested in the message.
+    TooManyBatches Message "too_many_batches" "too many batches are nested in the message";
+    /// The message has too many events.
+    TooManyEvents Message "too_many_events" "the message has too many events";
+    /// The payload becomes too big when each entry gets the metadata of the option.
+    MetadataTooBig Message "metadata_too_big" "the metadata of the option is too big for so many entries";
     /// The second element is neither entries nor a time.
     PayloadType Message "payload_type" "the second element is neither entries nor a time";
     /// The message carries something other than logs, of an unknown kind.

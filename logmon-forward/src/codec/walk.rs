@@ -32,21 +32,31 @@ pub(super) struct Found {
     pub(super) batches: Vec<NewBatch>,
     pub(super) rejects: Rejects,
     pub(super) oddities: Oddities,
+    /// The events of all batches.
+    events: usize,
 }
 
 impl Walk<'_> {
     /// Reads all entries of a payload.
     ///
     /// The payload is kept as it is, without a copy, unless something in it has to go.
-    pub(super) fn run(&self, payload: &Bytes) -> Found {
+    ///
+    /// # Errors
+    /// The message is beyond a limit and refused as a whole.
+    pub(super) fn run(&self, payload: &Bytes) -> Result<Found, Reason> {
         let mut found = Found::default();
-        let mut index = Index::with_capacity(payload.len() / self.entry_bytes.max(16) + 1);
+        let most = self.settings.limits.max_message_events;
+        let likely = payload.len() / self.entry_bytes.max(16) + 1;
+        let mut index = Index::with_capacity(likely.min(most));
         let mut at = 0;
         if self.metadata.is_none() {
             loop {
                 if at >= payload.len() {
                     found.keep(self, payload.clone(), index);
-                    return found;
+                    return Ok(found);
+                }
+                if index.len() >= most {
+                    return Err(Reason::TooManyEvents);
                 }
                 match index.push(payload, at, self.reading) {
                     Ok(next) => at = next,
@@ -56,14 +66,15 @@ impl Walk<'_> {
         }
         let clean = payload.get(..at).unwrap_or_default().to_vec();
         Rewrite { walk: self, index, clean, nested: Vec::new(), may_nest: true }
-            .run(payload, at, &mut found);
-        found
+            .run(payload, at, &mut found)?;
+        Ok(found)
     }
 }
 
 impl Found {
     fn keep(&mut self, walk: &Walk<'_>, payload: Bytes, index: Index) {
         self.oddities.add(index.oddities());
+        self.events += index.len();
         if !index.is_empty() {
             let entries = Entries::new(payload, index, walk.reading);
             self.batches.push(NewBatch::new(walk.tag.clone(), entries));
@@ -83,7 +94,7 @@ struct Rewrite<'w> {
 
 impl Rewrite<'_> {
     /// Goes on at `at` of `payload`.
-    fn run(mut self, payload: &[u8], mut at: usize, found: &mut Found) {
+    fn run(mut self, payload: &[u8], mut at: usize, found: &mut Found) -> Result<(), Reason> {
         while at < payload.len() {
             let mut cursor = Cursor::at(payload, at);
             let is_framed = cursor.skip_deep().is_ok();
@@ -95,25 +106,34 @@ impl Rewrite<'_> {
                 found.rejects.add(Reason::TrailingGarbage, place, Some(self.walk.tag), rest);
                 break;
             }
-            self.take(value, at, found);
+            self.take(value, at, found)?;
             at = cursor.position();
         }
         let Self { walk, index, clean, nested, .. } = self;
         found.keep(walk, clean.into(), index);
         for (tag, entries) in nested {
-            unnest(walk, payload, (tag, entries), found);
+            unnest(walk, payload, (tag, entries), found)?;
         }
+        Ok(())
     }
 
     /// Copies one value if it is an entry.
-    fn take(&mut self, value: &[u8], at: usize, found: &mut Found) {
+    fn take(&mut self, value: &[u8], at: usize, found: &mut Found) -> Result<(), Reason> {
+        if found.events + self.index.len() >= self.walk.settings.limits.max_message_events {
+            return Err(Reason::TooManyEvents);
+        }
         let start = self.clean.len();
         append_entry(&mut self.clean, value, self.walk.metadata);
-        let Err(error) = self.index.push(&self.clean, start, self.walk.reading) else { return };
+        let Err(error) = self.index.push(&self.clean, start, self.walk.reading) else {
+            return Ok(());
+        };
         self.clean.truncate(start);
         match error.kind {
             EntryErrorKind::GroupMarker => found.oddities.group_markers += 1,
             kind => match self.may_nest.then(|| nested_batch(value)).flatten() {
+                Some(_) if self.nested.len() >= self.walk.settings.limits.max_nested_batches => {
+                    return Err(Reason::TooManyBatches);
+                }
                 Some((tag, entries)) => {
                     let moved = |range: Range<usize>| range.start + at..range.end + at;
                     self.nested.push((moved(tag), moved(entries)));
@@ -124,6 +144,7 @@ impl Rewrite<'_> {
                 }
             },
         }
+        Ok(())
     }
 }
 
@@ -133,24 +154,27 @@ fn is_text(value: &[u8]) -> bool {
 }
 
 /// Reads a batch that stood in the place of an entry, as Fluent Bit 5.0.7 on Windows sends them.
-/// One level only: what is nested in it is refused.
+/// One level only: what is nested in it is refused. The outer option is not its own.
 fn unnest(
     walk: &Walk<'_>,
     payload: &[u8],
     (tag, entries): (Range<usize>, Range<usize>),
     found: &mut Found,
-) {
+) -> Result<(), Reason> {
     found.oddities.nested_batches += 1;
     let raw = payload.get(tag).unwrap_or_default();
     let tag = match tags::make(raw, walk.settings) {
         Ok(tag) => tag,
-        Err(reason) => return found.rejects.add(reason, (walk.offset, 0), None, raw),
+        Err(reason) => {
+            found.rejects.add(reason, (walk.offset, 0), None, raw);
+            return Ok(());
+        }
     };
-    let walk = Walk { tag: &tag, ..*walk };
+    let walk = Walk { tag: &tag, metadata: None, ..*walk };
     let (index, clean) = (Index::default(), Vec::new());
     let entries = payload.get(entries).unwrap_or_default();
     Rewrite { walk: &walk, index, clean, nested: Vec::new(), may_nest: false }
-        .run(entries, 0, found);
+        .run(entries, 0, found)
 }
 
 /// Appends an entry; one without a metadata map of its own gets `metadata`.

@@ -26,13 +26,42 @@ pub(super) const MAX_WAITING: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Pending {
     /// What has not been committed yet.
-    pub(super) commits: VecDeque<(Commit, u64)>,
+    pub(super) commits: Commits,
     /// The acknowledgements due then, ready to be written.
     pub(super) acks: Vec<u8>,
     /// How many they are.
     pub(super) count: u64,
     /// What the message holds of the budget.
     pub(super) held: Held,
+}
+
+/// The open promises of a message, each with the number of its events. Those that are dropped
+/// before they are kept or broken are counted.
+#[derive(Debug)]
+pub(super) struct Commits {
+    stats: Arc<Stats>,
+    open: VecDeque<(Commit, u64)>,
+}
+
+impl Commits {
+    pub(super) fn new(stats: Arc<Stats>) -> Self {
+        Self { stats, open: VecDeque::new() }
+    }
+
+    pub(super) fn push(&mut self, commit: Commit, events: u64) {
+        self.open.push_back((commit, events));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+impl Drop for Commits {
+    fn drop(&mut self) {
+        let events = self.open.iter().map(|(_, events)| events).sum();
+        Stats::add(&self.stats.unsettled, events);
+    }
 }
 
 /// The task that waits for commits and writes acknowledgements.
@@ -82,8 +111,8 @@ impl AckWriter {
             // Commits come first, so that acknowledgements due at one time share a write.
             tokio::select! {
                 biased;
-                committed = next_commit(&mut self.front), if self.front.is_some() => {
-                    self.settle(committed)?;
+                (events, result) = next_commit(&mut self.front), if self.front.is_some() => {
+                    self.settle(events, result)?;
                 }
                 pending = self.waiting.recv(), if self.front.is_none() && !is_closed => {
                     is_closed = pending.is_none();
@@ -98,31 +127,30 @@ impl AckWriter {
         }
     }
 
-    /// The commits of the front are done: its acknowledgements are due.
-    fn settle(&mut self, committed: Result<u64, AppendError>) -> Result<(), AppendError> {
-        let pending = self.front.take();
-        let events = match committed {
-            Ok(events) => events,
-            Err(error) => {
-                let mut lost = pending.as_ref().map_or(0, waiting_events);
-                self.waiting.close();
-                while let Ok(pending) = self.waiting.try_recv() {
-                    lost += waiting_events(&pending);
-                }
-                Stats::add(&self.shared.stats.lost, lost);
-                self.write();
-                return Err(error);
-            }
-        };
+    /// A commit of the front, which had so many events, is done. After the last of them its
+    /// acknowledgements are due.
+    fn settle(&mut self, events: u64, result: Result<(), AppendError>) -> Result<(), AppendError> {
+        if let Err(error) = result {
+            Stats::add(&self.shared.stats.lost, events);
+            self.write();
+            return Err(error);
+        }
         Stats::add(&self.shared.stats.appended, events);
-        let Some(pending) = pending else { return Ok(()) };
+        let Some(pending) = self.front.take_if(|front| front.commits.is_empty()) else {
+            return Ok(());
+        };
         drop(pending.held);
         if pending.count == 0 {
             return Ok(());
         }
+        let most = self.shared.config.max_ack_bytes;
+        if self.out.len() + pending.acks.len() > most {
+            // A peer that reads has room for what is due so far.
+            self.write();
+        }
         if self.is_gone {
             Stats::add(&self.shared.stats.acks_dropped, pending.count);
-        } else if self.out.len() + pending.acks.len() > self.shared.config.max_ack_bytes {
+        } else if !self.out.is_empty() && self.out.len() + pending.acks.len() > most {
             Stats::add(&self.shared.stats.acks_dropped, pending.count);
             self.warn_once();
         } else {
@@ -178,24 +206,20 @@ impl Drop for AckWriter {
     }
 }
 
-/// Waits for all commits of the front and gives the number of their events.
+/// Waits for the first commit of the front, takes it off, and gives the number of its events and
+/// what became of them; none where there is nothing to wait for.
 ///
 /// # Cancel safety
-/// Safe: what was committed is remembered.
-async fn next_commit(front: &mut Option<Pending>) -> Result<u64, AppendError> {
-    poll_fn(|cx| front.as_mut().map_or(Poll::Pending, |pending| poll_commits(pending, cx))).await
+/// Safe: a commit is taken off when it is done, and not asked again.
+async fn next_commit(front: &mut Option<Pending>) -> (u64, Result<(), AppendError>) {
+    poll_fn(|cx| front.as_mut().map_or(Poll::Pending, |pending| poll_first(pending, cx))).await
 }
 
-fn poll_commits(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<Result<u64, AppendError>> {
-    for (commit, _) in &mut pending.commits {
-        match ready!(Pin::new(commit).poll(cx)) {
-            Ok(_) => {}
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-    }
-    Poll::Ready(Ok(waiting_events(pending)))
-}
-
-fn waiting_events(pending: &Pending) -> u64 {
-    pending.commits.iter().map(|(_, events)| events).sum()
+fn poll_first(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<(u64, Result<(), AppendError>)> {
+    let Some((commit, events)) = pending.commits.open.front_mut() else {
+        return Poll::Ready((0, Ok(())));
+    };
+    let (result, events) = (ready!(Pin::new(commit).poll(cx)), *events);
+    pending.commits.open.pop_front();
+    Poll::Ready((events, result.map(drop)))
 }

@@ -26,7 +26,8 @@ pub struct ListenerConfig {
     pub max_memory_bytes: usize,
     /// What one connection may hold of it. Default 8 MiB.
     pub max_in_flight_bytes: usize,
-    /// What may wait of acknowledgements that a peer does not read. Default 1 MiB.
+    /// What may wait of acknowledgements that a peer does not read; those of one batch may be
+    /// more. Default 1 MiB.
     pub max_ack_bytes: usize,
     /// After so long without a byte in the middle of a message the connection is closed. Default
     /// 300 s.

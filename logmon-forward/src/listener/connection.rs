@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
@@ -13,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::Shared;
-use super::acks::{AckWriter, MAX_WAITING, Pending};
+use super::acks::{AckWriter, Commits, MAX_WAITING, Pending};
 use super::budget::Credit;
 use super::stats::Stats;
 use crate::codec::{DecodeError, Decoder, Next, Reason, Warning};
@@ -53,6 +54,22 @@ pub(super) struct Connection {
 struct Acks {
     queue: mpsc::Sender<Pending>,
     task: JoinHandle<Result<(), AppendError>>,
+}
+
+/// A connection counted as open until it is dropped, in whatever way its task ends.
+struct Open(Arc<Stats>);
+
+impl Open {
+    fn count(stats: Arc<Stats>) -> Self {
+        Stats::add(&stats.connections_open, 1);
+        Self(stats)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections_open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why a connection ends.
@@ -129,7 +146,7 @@ impl Connection {
 
     /// Reads, appends and acknowledges until the connection ends.
     pub(super) async fn run(mut self) {
-        Stats::add(&self.shared.stats.connections_open, 1);
+        let _open = Open::count(self.shared.stats.clone());
         let Err(ending) = self.serve().await;
         self.end(ending).await;
     }

@@ -62,6 +62,9 @@ counters! {
     rejected_acked,
     /// Events the journal did not take; they were not acknowledged.
     lost,
+    /// Events queued for the journal whose commit nobody waited for any longer because the
+    /// connection had to end. They may be durable; they were not acknowledged.
+    unsettled,
     /// How often reading waited because the journal was full.
     journal_busy,
     /// Acknowledgements written to a socket.

@@ -522,3 +522,126 @@ async fn connections_do_not_wait_for_each_other() {
     }
     assert_eq!(server.end().await.appended, 1_000);
 }
+
+/// A message with batches nested in it is acknowledged when the last of them is durable.
+#[tokio::test]
+async fn nested_batches_are_acknowledged_once() {
+    let journal = Arc::new(HandJournal::default());
+    let server = Server::start(journal.clone(), |_| {});
+    let mut client = server.connect().await;
+    let inner = |tag: &str| array([tag.into(), array([entry(1, tag)])]);
+    let entries = array([entry(1, "outer"), inner("a"), inner("b")]);
+    client.write_all(&encode(&array(["t".into(), entries, chunk("id")]))).await.unwrap();
+    journal.wait_for(3).await;
+    for batch in 0..3 {
+        journal.resolve(batch, Ok(()));
+        // Every promise is looked at by itself.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    expect(&mut client, &ack("id")).await;
+    drop(client);
+    let figures = server.end().await;
+    assert_eq!((figures.appended, figures.acks_sent), (3, 1));
+}
+
+/// A big message that is refused does not keep others from being read, whatever follows it.
+#[tokio::test]
+async fn a_refused_big_message_lets_go_of_the_pass() {
+    let server = Server::start(memory(), |config| config.max_in_flight_bytes = 64 << 10);
+    let big = |tag: V, option| {
+        let payload = V::Binary(packed(&vec![entry(1, &"x".repeat(1_000)); 200]));
+        encode(&array([tag, payload, option]))
+    };
+    let mut one = server.connect().await;
+    one.write_all(&[big(1.into(), V::Nil), vec![0x93]].concat()).await.unwrap();
+    while server.stats.snapshot().messages == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut two = server.connect().await;
+    two.write_all(&big("t".into(), chunk("id"))).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), expect(&mut two, &ack("id"))).await.unwrap();
+    drop((one, two));
+    server.end().await;
+}
+
+/// A shutdown ends although the journal keeps no promise and a connection waits for that.
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_ever() {
+    let journal = Arc::new(HandJournal::default());
+    let server = Server::start(journal.clone(), |config| {
+        config.close_timeout = Duration::from_millis(50);
+    });
+    let mut client = server.connect().await;
+    let many: Vec<u8> = (0..1_500).flat_map(|_| batch("id")).collect();
+    client.write_all(&many).await.unwrap();
+    journal.wait_for(1_025).await;
+    drop(server.shutdown);
+    tokio::time::timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap();
+    let figures = server.stats.snapshot();
+    assert_eq!((figures.appended, figures.acks_sent, figures.connections_open), (0, 0, 0));
+}
+
+/// Whatever becomes of events between decoding and durability, they are counted.
+#[tokio::test]
+async fn events_without_an_answer_are_counted() {
+    let poisoned = || AppendError::Poisoned("disk".into());
+    let journal = Arc::new(HandJournal::default());
+    let server = Server::start(journal.clone(), |config| {
+        config.close_timeout = Duration::from_millis(50);
+    });
+    // The second of three batches of one message does not become durable,
+    let inner = |tag: &str| array([tag.into(), array([entry(1, tag)])]);
+    let entries = array([entry(1, "outer"), inner("a"), inner("b")]);
+    journal.refuse([AppendError::Busy { queued_bytes: 1 }]);
+    let mut client = server.connect().await;
+    let nested = encode(&array(["t".into(), entries]));
+    client.write_all(&nested).await.unwrap();
+    journal.wait_for(3).await;
+    journal.resolve(0, Ok(()));
+    journal.resolve(1, Err(poisoned()));
+    expect_end(&mut client).await;
+    let figures = server.stats.snapshot();
+    assert_eq!((figures.events, figures.appended, figures.lost), (3, 1, 1));
+    // and one is still on its way when the connection has to end.
+    let mut client = server.connect().await;
+    client.write_all(&batch("late")).await.unwrap();
+    journal.wait_for(4).await;
+    drop(client);
+    let figures = server.end().await;
+    assert_eq!((figures.events, figures.appended, figures.lost), (4, 1, 1));
+    assert_eq!((figures.unsettled, figures.connections_open), (2, 0));
+}
+
+/// A listener that is dropped leaves no connection counted as open.
+#[tokio::test]
+async fn dropped_connections_are_not_open() {
+    let server = Server::start(memory(), |_| {});
+    let mut client = server.connect().await;
+    client.write_all(&event("one")).await.unwrap();
+    expect(&mut client, &ack("one")).await;
+    assert_eq!(server.stats.snapshot().connections_open, 1);
+    server.task.abort();
+    assert!(server.task.await.is_err());
+    expect_end(&mut client).await;
+    assert_eq!(server.stats.snapshot().connections_open, 0);
+}
+
+/// Acknowledgements due at one time are written, however many they are, to a peer that reads.
+#[tokio::test]
+async fn acks_due_at_once_are_not_dropped() {
+    let journal = Arc::new(HandJournal::default());
+    let server = Server::start(journal.clone(), |config| config.max_ack_bytes = 1_000);
+    let mut client = server.connect().await;
+    let id = "x".repeat(100);
+    client.write_all(&event(&id).repeat(20)).await.unwrap();
+    journal.wait_for(1).await;
+    client.write_all(&event(&id).repeat(20)).await.unwrap();
+    journal.wait_for(2).await;
+    journal.resolve(1, Ok(()));
+    journal.resolve(0, Ok(()));
+    let all = ack(&id).repeat(40);
+    let read = tokio::time::timeout(Duration::from_secs(5), expect(&mut client, &all));
+    read.await.unwrap();
+    drop(client);
+    assert_eq!(server.end().await.acks_dropped, 0);
+}

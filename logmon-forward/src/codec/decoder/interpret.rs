@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use logmon_core::msgpack::Cursor;
 
 use super::{Decoder, Located, Next};
 use crate::codec::frame::{Body, Parsed};
@@ -43,21 +44,22 @@ impl Decoder {
         let metadata = parsed.options.metadata.clone();
         let metadata = metadata.and_then(|range| frame.get(range)).map(<[u8]>::to_vec);
         let payload = match &parsed.body {
-            Body::Forward(range) => Some(self.cut(at, range.clone(), Mode::Forward)),
-            Body::Packed(range) => {
+            Body::Forward(range) | Body::Packed(range) => {
                 let bytes = frame.get(range.clone()).unwrap_or_default();
-                match compression(bytes, parsed, &mut message) {
-                    None => Some(self.cut(at, range.clone(), Mode::Packed)),
-                    Some(compression) => match self.try_inflate(bytes, compression, room) {
-                        Ok(payload) => {
-                            self.consume(at.len);
-                            Some(payload)
-                        }
-                        Err(needed) => {
-                            self.located = Some(at);
-                            return Some(Next::NeedsRoom(needed));
-                        }
-                    },
+                let (mode, compression) = match &parsed.body {
+                    Body::Packed(_) => (Mode::Packed, compression(bytes, parsed, &mut message)),
+                    _ => (Mode::Forward, None),
+                };
+                match self.try_prepare(bytes, (mode, compression), metadata.as_deref(), room) {
+                    Ok(None) => Some(self.cut(at, range.clone(), mode)),
+                    Ok(payload) => {
+                        self.consume(at.len);
+                        payload
+                    }
+                    Err(needed) => {
+                        self.located = Some(at);
+                        return Some(Next::NeedsRoom(needed));
+                    }
                 }
             }
             _ => {
@@ -110,7 +112,10 @@ impl Decoder {
             is_array: message.mode == Mode::Forward,
             settings: &self.settings,
         };
-        let Found { batches, mut rejects, oddities } = walk.run(&bytes);
+        let Found { batches, mut rejects, oddities, .. } = match walk.run(&bytes) {
+            Ok(found) => found,
+            Err(reason) => return refusal(reason, message, parsed, &bytes),
+        };
         if has_garbage {
             rejects.add(Reason::TrailingGarbage, (message.offset, bytes.len()), Some(tag), &[]);
         }
@@ -184,6 +189,48 @@ impl Decoder {
         Payload::Bytes(if is_inside { frame.slice(range) } else { Bytes::new() }, mode)
     }
 
+    /// Makes of a payload what is read: `None` if that is the payload itself. Or tells how much
+    /// room it takes.
+    fn try_prepare(
+        &self,
+        bytes: &[u8],
+        (mode, compression): (Mode, Option<Compression>),
+        metadata: Option<&[u8]>,
+        room: usize,
+    ) -> Result<Option<Payload>, usize> {
+        let Some(compression) = compression else {
+            return self.try_spread(bytes, mode, metadata, room);
+        };
+        let payload = self.try_inflate(bytes, compression, room)?;
+        let refused = match &payload {
+            Payload::Inflated(bytes, mode, _) => self.try_spread(bytes, *mode, metadata, room)?,
+            _ => None,
+        };
+        Ok(Some(refused.unwrap_or(payload)))
+    }
+
+    /// Whether each entry may get the metadata of the option: a refusal where that would be
+    /// beyond what a payload may become, and otherwise the room it takes where that is not there.
+    fn try_spread(
+        &self,
+        bytes: &[u8],
+        mode: Mode,
+        metadata: Option<&[u8]>,
+        room: usize,
+    ) -> Result<Option<Payload>, usize> {
+        let Some(metadata) = metadata else { return Ok(None) };
+        let added = values(bytes).saturating_mul(metadata.len() + 1);
+        let spread = bytes.len().saturating_add(added);
+        let limits = &self.settings.limits;
+        match spread {
+            _ if spread > limits.max_decompressed_bytes.max(limits.max_message_bytes) => {
+                Ok(Some(Payload::Refused(Reason::MetadataTooBig, mode)))
+            }
+            _ if spread > room => Err(spread),
+            _ => Ok(None),
+        }
+    }
+
     /// Decompresses, or tells how much room that takes.
     fn try_inflate(
         &self,
@@ -227,6 +274,16 @@ fn compression(bytes: &[u8], parsed: &Parsed, message: &mut Message) -> Option<C
         message.warn(Warning::CompressionMismatch);
     }
     found
+}
+
+/// How many values stand one after the other.
+fn values(bytes: &[u8]) -> usize {
+    let mut cursor = Cursor::new(bytes);
+    let mut count = 0;
+    while !cursor.is_at_end() && cursor.skip_deep().is_ok() {
+        count += 1;
+    }
+    count
 }
 
 /// A message refused as a whole.

@@ -16,6 +16,9 @@ use crate::codec::{AckWire, DecodeError, Message, Reason};
 /// The depth of brackets that the JSON parser reads.
 const MAX_JSON_DEPTH: u32 = 127;
 
+/// The most blanks before the first message of a JSON connection.
+const MAX_BLANKS: usize = 1024;
+
 /// What framing comes to.
 pub(super) enum Step {
     /// A whole message at the start of the buffer.
@@ -56,6 +59,8 @@ impl Decoder {
         const MARK: &[u8] = b"\xef\xbb\xbf";
         let blanks = blanks(&self.buffer);
         match self.buffer.get(blanks) {
+            // Nothing that goes on like this is JSON; as msgpack it is refused.
+            _ if blanks > MAX_BLANKS => self.wire = Some(AckWire::Msgpack),
             None => {}
             Some(0xef) if MARK.starts_with(&self.buffer) => {} // a byte order mark, cut
             Some(b'[' | b'{') => {

@@ -1,6 +1,5 @@
 //! From a decoded message into the journal.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use logmon_core::{AppendError, Commit, Entries, NewBatch, Reading, RouteSet, Tag};
 use tokio::sync::mpsc;
 
-use super::{AckWriter, Acks, Connection, Ending, MAX_WAITING, Pending, Stats};
+use super::{AckWriter, Acks, Commits, Connection, Ending, MAX_WAITING, Pending, Stats};
 use crate::codec::Message;
 
 /// How long a full journal is left alone before the first try again, and before later ones.
@@ -23,19 +22,23 @@ impl Connection {
         self.log_warnings(&message);
         let payload: usize =
             message.batches.iter().map(|batch| batch.entries.payload().len()).sum();
-        let mut commits = VecDeque::new();
-        for batch in message.batches {
+        let mut commits = Commits::new(self.shared.stats.clone());
+        let mut batches = message.batches.into_iter();
+        while let Some(batch) = batches.next() {
             let events = batch.entries.len() as u64;
             match self.append(batch).await {
-                Ok(Some(commit)) => commits.push_back((commit, events)),
+                Ok(Some(commit)) => commits.push(commit, events),
                 Ok(None) => Stats::add(&self.shared.stats.appended, events),
                 Err(ending) => {
-                    Stats::add(&self.shared.stats.lost, events);
+                    let rest: u64 = batches.map(|batch| batch.entries.len() as u64).sum();
+                    Stats::add(&self.shared.stats.lost, events + rest);
                     return Err(ending);
                 }
             }
         }
         if commits.is_empty() && message.chunks.is_empty() {
+            // Nothing is waited for, so others that need the pass need not wait either.
+            drop(self.credit.pass_on(0));
             return Ok(());
         }
         let mut acks = Vec::with_capacity(message.chunks.len() * 32);
@@ -43,9 +46,16 @@ impl Connection {
         let held = self.credit.pass_on(payload);
         let count = message.chunks.len() as u64;
         let pending = Pending { commits, acks, count, held };
-        let Some(acks) = self.acks() else { return Err(Ending::Refused(AppendError::Closed)) };
-        // The queue ends early only where the journal refused something; `end` asks why.
-        acks.queue.send(pending).await.map_err(|_| Ending::Refused(AppendError::Closed))
+        self.begin_acks();
+        let Some(acks) = &self.acks else { return Err(Ending::Refused(AppendError::Closed)) };
+        tokio::select! {
+            biased;
+            // The queue ends early only where the journal refused something; `end` asks why.
+            sent = acks.queue.send(pending) => {
+                sent.map_err(|_| Ending::Refused(AppendError::Closed))
+            }
+            ending = self.stop.wait(true) => Err(ending),
+        }
     }
 
     /// Hands a batch to the journal, waiting while that is full. `None` if it is durable already.
@@ -72,15 +82,14 @@ impl Connection {
         }
     }
 
-    /// The task that writes acknowledgements, begun with the first message: a connection that only
+    /// Begins the task that writes acknowledgements with the first message: a connection that only
     /// shows that we live costs no task.
-    fn acks(&mut self) -> Option<&Acks> {
+    fn begin_acks(&mut self) {
         if let Some(socket) = self.writer.take() {
             let (queue, waiting) = mpsc::channel(MAX_WAITING);
             let writer = AckWriter::new(self.shared.clone(), self.peer, socket, waiting);
             self.acks = Some(Acks { queue, task: tokio::spawn(writer.run()) });
         }
-        self.acks.as_ref()
     }
 }
 

@@ -3,7 +3,7 @@
 use logmon_core::AppendError;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Connection, Ending, Stats};
+use super::{Connection, Ending};
 
 /// How much of what a peer still sends is read at once before it is thrown away.
 const SCRAP: usize = 4096;
@@ -30,7 +30,6 @@ impl Connection {
         if let Some(patience) = patience {
             self.drain(Instant::now() + patience).await;
         }
-        self.shared.stats.close();
     }
 
     /// Lets the other task finish, or ends it.
@@ -59,11 +58,5 @@ impl Connection {
                 Err(_) => return,
             }
         }
-    }
-}
-
-impl Stats {
-    fn close(&self) {
-        self.connections_open.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
