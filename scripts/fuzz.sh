@@ -13,11 +13,14 @@ targets=("$@")
 
 cargo_tool cargo-fuzz 0.13.2
 
+# What is found goes beside the builds; the seeds in fuzz/corpus are only read.
+found=$CARGO_TARGET_DIR/fuzz-corpus
+
 export RUSTC_BOOTSTRAP=1
 for target in "${targets[@]}"; do
   headline "Fuzzing $target for $seconds s"
-  seeds=fuzz/seeds/$target
-  mkdir -p "fuzz/corpus/$target" "$seeds"
+  mkdir -p "$found/$target"
   cargo fuzz run --target-dir "$CARGO_TARGET_DIR/fuzz" "$target" \
-    "fuzz/corpus/$target" "$seeds" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048
+    "$found/$target" "fuzz/corpus/$target" -- \
+    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
 done

@@ -19,7 +19,8 @@ const MESSAGES: &[&str] = &[
 pub fn log(at: usize) -> Log {
     let message = MESSAGES.get(at % MESSAGES.len()).copied().unwrap_or("");
     let level = Level::ALL.get(at % 6).copied().unwrap_or(Level::Info);
-    let time = Timestamp::from_nanos(1_800_000_000_000_000_000 + at as i64 * 1_000_000);
+    let later = i64::try_from(at).unwrap_or(0) * 1_000_000;
+    let time = Timestamp::from_nanos(1_800_000_000_000_000_000 + later);
     Log::new(message)
         .level(level)
         .source("billing-api")

@@ -68,7 +68,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     drop(serving.await);
     following.abort();
     tokio::task::spawn_blocking(move || journal.close()).await.context("closing the journal")?;
-    addresses.forget(&config.data_dir);
+    Addresses::forget(&config.data_dir);
     Ok(())
 }
 
@@ -198,13 +198,13 @@ impl Addresses {
         std::fs::write(&draft, &text)
             .and_then(|()| std::fs::rename(&draft, &file))
             .with_context(|| format!("writing {} failed", file.display()))?;
-        println!("forward={}", self.forward);
-        println!("http={}", self.http);
-        println!("open http://{}/", self.http);
+        let text = format!("{text}open http://{}/\n", self.http);
+        // Whoever started us may have closed our output, which is no reason not to run.
+        drop(std::io::stdout().write_all(text.as_bytes()));
         Ok(())
     }
 
-    fn forget(&self, data_dir: &Path) {
+    fn forget(data_dir: &Path) {
         // A file that stays behind is written anew by the next start.
         drop(std::fs::remove_file(data_dir.join(ADDRESS_FILE)));
     }

@@ -93,18 +93,12 @@ impl Client {
 /// What a problem document says, with the place in the query.
 fn told(problem: &Value) -> Option<String> {
     let detail = problem.get("detail")?.as_str()?;
+    let title = problem.get("title")?.as_str()?;
     let column = problem.pointer("/position/column").and_then(Value::as_u64);
+    let column = column.map_or_else(String::new, |column| format!(" (column {column})"));
     let hint = problem.get("hint").and_then(Value::as_str);
-    let mut text = problem.get("title")?.as_str()?.to_owned();
-    text.push_str(": ");
-    text.push_str(detail);
-    if let Some(column) = column {
-        text.push_str(&format!(" (column {column})"));
-    }
-    if let Some(hint) = hint {
-        text.push_str(&format!("; {hint}"));
-    }
-    Some(text)
+    let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+    Some(format!("{title}: {detail}{column}{hint}"))
 }
 
 /// A stream of server-sent events.

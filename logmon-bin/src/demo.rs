@@ -70,7 +70,21 @@ impl Traffic {
         logs.extend((0..=self.random.below(2)).map(|_| self.payment()));
         logs.extend((0..self.random.below(3)).map(|_| self.query()));
         logs.extend((0..self.random.below(2)).map(|_| self.job()));
+        self.spread(&mut logs);
         logs
+    }
+
+    /// Mixes the events and lays them over the tick that has passed, as they would have happened.
+    fn spread(&mut self, logs: &mut [Log]) {
+        for at in (1..logs.len()).rev() {
+            let other = self.random.below(at as u64 + 1);
+            logs.swap(at, usize::try_from(other).unwrap_or(at));
+        }
+        let count = i64::try_from(logs.len()).unwrap_or(i64::MAX).max(1);
+        let step = i64::try_from(TICK.as_nanos()).unwrap_or(0) / count;
+        for (back, log) in (0..).zip(logs.iter_mut().rev()) {
+            log.timestamp = log.timestamp.saturating_add_nanos(-step * back);
+        }
     }
 
     fn request(&mut self) -> Log {

@@ -94,7 +94,8 @@ pub struct Oddities {
 #[derive(Clone, Debug)]
 pub struct Entries {
     payload: Bytes,
-    index: Index,
+    /// Shared, so that a batch that has to wait can be kept at no cost.
+    index: Arc<Index>,
     fields: Arc<FieldMap>,
     received: Timestamp,
     time_unit: TimeUnit,
@@ -105,7 +106,7 @@ impl Entries {
     pub fn new(payload: Bytes, index: Index, reading: &Reading) -> Self {
         debug_assert_eq!(index.end as usize, payload.len(), "the index covers the payload");
         let Reading { fields, received, time_unit } = reading.clone();
-        Self { payload, index, fields, received, time_unit }
+        Self { payload, index: Arc::new(index), fields, received, time_unit }
     }
 
     /// Indexes a whole payload in which every entry is expected to be right.

@@ -21,9 +21,18 @@ pub struct FieldMap {
 struct Name {
     role: Role,
     rank: u8,
+    /// The first byte of `key`, which tells most keys of one length apart.
+    first: Option<u8>,
     key: Vec<u8>,
     /// The key inside the map under `key`, for a dotted name.
     inner: Option<Vec<u8>>,
+}
+
+impl Name {
+    fn new(role: Role, rank: u8, key: &str, inner: Option<Vec<u8>>) -> Self {
+        let key: Vec<u8> = key.into();
+        Self { role, rank, first: key.first().copied(), key, inner }
+    }
 }
 
 /// A field that a key can feed.
@@ -106,10 +115,9 @@ impl FieldMap {
                     return Err(FieldMapError::Name(name.clone()));
                 }
                 let rank = u8::try_from(rank * 2).map_err(|_| FieldMapError::TooMany(rank))?;
-                names.push(Name { role, rank: rank + 1, key: name.clone().into(), inner: None });
+                names.push(Name::new(role, rank + 1, name, None));
                 if let Some((outer, inner)) = name.split_once('.') {
-                    let (key, inner) = (outer.into(), Some(inner.into()));
-                    names.push(Name { role, rank, key, inner });
+                    names.push(Name::new(role, rank, outer, Some(inner.into())));
                 }
             }
         }
@@ -152,13 +160,16 @@ impl FieldMap {
         for _ in 0..pairs {
             let key_at = cursor.position() - base;
             let before = *cursor;
-            let key = match cursor.head()? {
-                Head::Str(len) | Head::Bin(len) => cursor.take(len)?,
-                _ => {
-                    *cursor = before;
-                    cursor.skip_inside(1)?;
-                    &[]
-                }
+            let key = match cursor.take_short_str() {
+                Some(key) => key,
+                None => match cursor.head()? {
+                    Head::Str(len) | Head::Bin(len) => cursor.take(len)?,
+                    _ => {
+                        *cursor = before;
+                        cursor.skip_inside(1)?;
+                        &[]
+                    }
+                },
             };
             let mut candidates = self.by_len.get(key.len()).copied().unwrap_or(0);
             let value = *cursor;
@@ -166,7 +177,7 @@ impl FieldMap {
             while candidates != 0 {
                 let name = &self.names[candidates.trailing_zeros() as usize];
                 candidates &= candidates - 1;
-                if name.key == key {
+                if name.first == key.first().copied() && name.key == key {
                     roles.offer(name, key_at, value, base);
                 }
             }

@@ -112,7 +112,12 @@ impl Group {
 
     /// About how many bytes of memory the group takes.
     pub fn memory(&self) -> usize {
-        self.0.arena.capacity() + self.len() * 29 + self.0.batches.len() * size_of::<Row>()
+        // The heads of the seven or so allocations weigh in groups of one event.
+        let fixed = size_of::<Inner>() + 7 * 16;
+        fixed
+            + self.0.arena.capacity()
+            + self.len() * 29
+            + self.0.batches.capacity() * size_of::<Row>()
     }
 
     /// The event at index `at`, if there are so many.
@@ -295,11 +300,22 @@ impl<'g> LogRef<'g> {
         (index.flags[self.at].message() == Span::Text).then(|| self.bytes(index.messages[self.at]))
     }
 
-    fn json_text(value: &[u8]) -> String {
+    fn json_text(value: &[u8], lossy: &mut Lossy) -> String {
         let mut out = Vec::new();
         // Checked when it was indexed; a value that does not read leaves what was written so far.
-        let _checked = json::write_value(&mut out, value, &mut Lossy::default());
+        let _checked = json::write_checked(&mut out, value, lossy);
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// The message where it is a text, or else the JSON text that stands for it.
+    fn message_text(&self, lossy: &mut Lossy) -> Cow<'g, str> {
+        let index = &self.group.0.index;
+        let value = match index.flags[self.at].message() {
+            Span::Text => return String::from_utf8_lossy(self.bytes(index.messages[self.at])),
+            Span::Value => Some(self.bytes(index.messages[self.at])),
+            Span::Absent => self.record().map(|record| record.bytes()),
+        };
+        value.map_or(Cow::Borrowed(""), |value| Self::json_text(value, lossy).into())
     }
 
     /// Appends the event as a JSON object, in the form of the HTTP API: `id`, `seq` (a string),
@@ -327,7 +343,7 @@ impl<'g> LogRef<'g> {
         out.extend_from_slice(b",\"message\":");
         match self.message_bytes() {
             Some(text) => json::write_text(out, text, &mut lossy),
-            None => json::write_string(out, &self.message()),
+            None => json::write_string(out, &self.message_text(&mut lossy)),
         }
         out.extend_from_slice(b",\"metadata\":");
         let start = out.len();
@@ -348,7 +364,8 @@ impl<'g> LogRef<'g> {
             Span::Absent => out.extend_from_slice(b"null"),
             Span::Text => json::write_text(out, self.bytes(index.sources[self.at]), lossy),
             Span::Value => {
-                json::write_string(out, &Self::json_text(self.bytes(index.sources[self.at])));
+                let text = Self::json_text(self.bytes(index.sources[self.at]), lossy);
+                json::write_string(out, &text);
             }
         }
     }
@@ -388,14 +405,7 @@ impl Event for LogRef<'_> {
     }
 
     fn message(&self) -> Cow<'_, str> {
-        let index = &self.group.0.index;
-        match index.flags[self.at].message() {
-            Span::Text => String::from_utf8_lossy(self.bytes(index.messages[self.at])),
-            Span::Value => Self::json_text(self.bytes(index.messages[self.at])).into(),
-            Span::Absent => {
-                self.record().map_or(Cow::Borrowed(""), |r| Self::json_text(r.bytes()).into())
-            }
-        }
+        self.message_text(&mut Lossy::default())
     }
 
     fn source(&self) -> Option<Cow<'_, str>> {
@@ -404,7 +414,7 @@ impl Event for LogRef<'_> {
         match index.flags[self.at].source() {
             Span::Absent => None,
             Span::Text => Some(String::from_utf8_lossy(bytes)),
-            Span::Value => Some(Self::json_text(bytes).into()),
+            Span::Value => Some(Self::json_text(bytes, &mut Lossy::default()).into()),
         }
     }
 

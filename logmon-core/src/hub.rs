@@ -7,6 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 
 use crate::filter::{Filter, ParseFilterError};
 use crate::{
@@ -127,8 +128,11 @@ impl Hub {
     /// The hub follows a journal.
     pub fn publish_batch(&self, batch: &NewBatch) -> Result<(), PublishError> {
         let Some(memory) = &self.0.memory else { return Err(PublishError::Following) };
-        let _in_order = self.0.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.admit(&memory.append_now(batch));
+        let in_order = self.0.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let wakers = self.0.admit(&memory.append_now(batch));
+        // Without the lock: a waker is the code of others, and may publish.
+        drop(in_order);
+        wakers.into_iter().for_each(Waker::wake);
         Ok(())
     }
 
@@ -191,19 +195,18 @@ impl Shared {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Evaluates a group and wakes who waits for one of its events.
-    fn admit(&self, group: &Group) {
+    /// Evaluates a group; gives the wakers of those who wait for one of its events.
+    fn admit(&self, group: &Group) -> Vec<Waker> {
         // The evaluation runs outside the lock: subscriptions come, go and read meanwhile.
         let filters = self.ring().snapshot();
         let matches = filters.evaluate(group.iter());
-        let wakers = self.ring().admit(group, &filters, matches);
-        wakers.into_iter().for_each(std::task::Waker::wake);
+        self.ring().admit(group, &filters, matches)
     }
 
     /// Takes the next group from the journal; `false` when there will be no more.
     async fn follow(&self) -> bool {
         let head = self.ring().head();
-        match self.journal.read(head, READ_BYTES).await {
+        let wakers = match self.journal.read(head, READ_BYTES).await {
             Ok(Some(group)) => self.admit(&group),
             Ok(None) => {
                 self.journal.advanced(head.seq).await;
@@ -211,14 +214,19 @@ impl Shared {
             }
             // The hub fell behind retention; subscriptions learn it when they read on.
             Err(ReadError::Expired { oldest } | ReadError::Diverged { resume: oldest }) => {
-                self.ring().restart(oldest);
+                self.ring().restart(oldest)
             }
             Err(ReadError::Foreign | ReadError::Io(_)) => {
                 // A damaged place: go on behind what is there now, and tell it as a gap.
-                let head = self.journal.head();
-                self.ring().restart(head);
+                let end = self.journal.head();
+                if end == head {
+                    self.journal.advanced(head.seq).await;
+                    return self.journal.head().seq > head.seq;
+                }
+                self.ring().restart(end)
             }
-        }
+        };
+        wakers.into_iter().for_each(Waker::wake);
         true
     }
 

@@ -12,7 +12,5 @@ mod write;
 
 #[cfg(feature = "json")]
 pub use read::{JsonError, to_msgpack, write_json_as_msgpack};
-#[cfg(feature = "serde")]
-pub(crate) use write::base64;
-pub(crate) use write::write_key;
 pub use write::{Lossy, write_string, write_text, write_value};
+pub(crate) use write::{base64, write_checked, write_key};

@@ -1,14 +1,21 @@
 //! The pairs of a msgpack map, with keys as text and the last of equal keys.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::json::{self, Lossy};
 use crate::msgpack::{Cursor, Head, MsgpackError, MsgpackErrorKind};
 
 /// A key: the bytes of a str or bin key, or the JSON text of a key of another type.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// The text of a key inside a key is escaped again at each level, which doubles it. Where it has
+/// grown beyond what one level of JSON takes, it is `{"$msgpack": base64}` of the key instead.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Key<'a>(Cow<'a, [u8]>);
+
+/// One level of JSON takes fewer bytes than this for one of msgpack; an extension of one byte
+/// comes nearest.
+const MAX_GROWTH: usize = 8;
 
 impl<'a> Key<'a> {
     /// Reads a key at the cursor.
@@ -18,8 +25,11 @@ impl<'a> Key<'a> {
             Head::Str(len) | Head::Bin(len) => Ok(Self(Cow::Borrowed(cursor.take(len)?))),
             _ => {
                 *cursor = start;
-                let mut text = Vec::new();
-                json::write_value(&mut text, cursor.value()?, &mut Lossy::default())?;
+                let (value, mut text) = (cursor.value()?, Vec::new());
+                json::write_value(&mut text, value, &mut Lossy::default())?;
+                if text.len() > value.len() * MAX_GROWTH + 64 {
+                    text = format!("{{\"$msgpack\":\"{}\"}}", json::base64(value)).into();
+                }
                 Ok(Self(Cow::Owned(text)))
             }
         }
@@ -29,9 +39,9 @@ impl<'a> Key<'a> {
         &self.0
     }
 
-    /// The name of a second value that wants the same key.
-    pub(crate) fn second(&self) -> Self {
-        Self(Cow::Owned([self.as_bytes(), b"_2"].concat()))
+    /// The name of the `nth` value that wants the same key.
+    fn nth(&self, nth: usize) -> Self {
+        Self(Cow::Owned([self.as_bytes(), b"_", nth.to_string().as_bytes()].concat()))
     }
 
     /// The key as text; what is not UTF-8 becomes U+FFFD.
@@ -52,7 +62,11 @@ pub(crate) type Pair<'a> = (Key<'a>, &'a [u8]);
 /// Keys and values (whole msgpack values) in the order of the bytes, without the earlier of equal
 /// keys.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pairs<'a>(Vec<Pair<'a>>);
+pub(crate) struct Pairs<'a> {
+    pairs: Vec<Pair<'a>>,
+    /// The first keys of `pairs`, as many as have been hashed.
+    names: HashSet<Key<'a>>,
+}
 
 /// Up to so many pairs, comparing each with each is cheaper than hashing.
 const FEW: usize = 24;
@@ -62,12 +76,43 @@ impl<'a> Pairs<'a> {
     pub(crate) fn read(value: &'a [u8]) -> Result<Self, MsgpackError> {
         let mut pairs = Vec::new();
         visit(value, |key, value, _| pairs.push((key, value)))?;
+        Ok(Self::of(pairs))
+    }
+
+    /// `pairs` without the earlier of equal keys.
+    pub(crate) fn of(mut pairs: Vec<Pair<'a>>) -> Self {
         drop_earlier_twins(&mut pairs);
-        Ok(Self(pairs))
+        Self { pairs, names: HashSet::new() }
     }
 
     pub(crate) fn as_slice(&self) -> &[Pair<'a>] {
-        &self.0
+        &self.pairs
+    }
+
+    /// Whether there is a pair with this key.
+    pub(crate) fn has(&mut self, key: &Key<'a>) -> bool {
+        if self.pairs.len() <= FEW {
+            return self.pairs.iter().any(|(known, _)| known == key);
+        }
+        let hashed = self.names.len();
+        self.names.extend(self.pairs.iter().skip(hashed).map(|(known, _)| known.clone()));
+        self.names.contains(key)
+    }
+
+    /// The key, or where there is one `key_2` or the next that there is not.
+    pub(crate) fn free(&mut self, key: &Key<'a>) -> Key<'a> {
+        let (mut free, mut nth) = (key.clone(), 1);
+        while self.has(&free) {
+            nth += 1;
+            free = key.nth(nth);
+        }
+        free
+    }
+
+    /// Adds a pair at the end, under a [free](Self::free) key.
+    pub(crate) fn push(&mut self, key: &Key<'a>, value: &'a [u8]) {
+        let key = self.free(key);
+        self.pairs.push((key, value));
     }
 }
 
@@ -76,7 +121,7 @@ impl<'a> IntoIterator for Pairs<'a> {
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.pairs.into_iter()
     }
 }
 
@@ -97,7 +142,7 @@ pub(crate) fn visit<'a>(
     Ok(())
 }
 
-pub(crate) fn drop_earlier_twins(pairs: &mut Vec<Pair<'_>>) {
+fn drop_earlier_twins(pairs: &mut Vec<Pair<'_>>) {
     if pairs.len() <= FEW {
         let mut at = 0;
         while at < pairs.len() {
@@ -120,6 +165,21 @@ pub(crate) fn drop_earlier_twins(pairs: &mut Vec<Pair<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A map that is the key of a map that is the key of a map: each level escaped the quotes of
+    /// the one inside, so that 130 bytes asked for more memory than there is.
+    #[test]
+    fn the_text_of_keys_inside_keys_is_bounded() {
+        let depth = crate::msgpack::MAX_DEPTH - 1;
+        let bytes = [vec![0x81; depth], vec![0xa1, b'k'], vec![1; depth]].concat();
+        let mut out = Vec::new();
+        json::write_value(&mut out, &bytes, &mut Lossy::default()).unwrap();
+        assert!(out.len() < 4 * MAX_GROWTH * bytes.len(), "{}", out.len());
+        let two = [0x81, 0x81, 0xa1, b'k', 1, 2];
+        out.clear();
+        json::write_value(&mut out, &two, &mut Lossy::default()).unwrap();
+        assert_eq!(out, br#"{"{\"k\":1}":2}"#);
+    }
 
     #[test]
     fn many_pairs_and_few_pairs_agree_on_twins() {

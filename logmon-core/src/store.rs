@@ -79,6 +79,20 @@ pub struct PageKey {
     pub seq: u64,
 }
 
+impl PageKey {
+    /// The place just before this one.
+    pub const fn before(self, order: Order) -> Self {
+        let (nanos, seq) = (self.timestamp.as_nanos(), self.seq);
+        let (nanos, seq) = match order {
+            Order::NewestFirst if seq == u64::MAX => (nanos.saturating_add(1), 0),
+            Order::NewestFirst => (nanos, seq + 1),
+            Order::OldestFirst if seq == 0 => (nanos.saturating_sub(1), u64::MAX),
+            Order::OldestFirst => (nanos, seq - 1),
+        };
+        Self { timestamp: Timestamp::from_nanos(nanos), seq }
+    }
+}
+
 /// One event that was found, kept alive by its group.
 #[derive(Clone, Debug)]
 pub struct Hit {
@@ -93,6 +107,9 @@ impl Hit {
     }
 
     /// The event.
+    ///
+    /// # Panics
+    /// Never: the index is checked when a hit is made, and a group does not change.
     #[expect(clippy::expect_used, reason = "checked by `new`, and a group never changes")]
     pub fn log(&self) -> LogRef<'_> {
         self.group.get(self.at).expect("invariant: the index is inside the group")
@@ -116,6 +133,9 @@ pub struct Page {
     pub is_complete: bool,
     /// Whether events follow behind the last one.
     pub has_more: bool,
+    /// Where an answer that is not complete goes on, also when it has no events: all up to here,
+    /// in the order asked for, has been looked at.
+    pub scanned_to: Option<PageKey>,
     /// The journal's head that the answer saw: a tail from here has neither hole nor repeat.
     pub head: Position,
     /// What it took.
@@ -127,7 +147,7 @@ impl Page {
     pub const fn empty(head: Position) -> Self {
         let stats =
             SearchStats { matched: 0, matched_exact: true, scanned_events: 0, scanned_bytes: 0 };
-        Self { hits: Vec::new(), is_complete: true, has_more: false, head, stats }
+        Self { hits: Vec::new(), is_complete: true, has_more: false, scanned_to: None, head, stats }
     }
 }
 

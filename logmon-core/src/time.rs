@@ -45,8 +45,13 @@ impl Timestamp {
 
     /// The instant `seconds` and `nanos` after 1970; `None` outside the range of 64 bits.
     pub const fn from_seconds(seconds: i64, nanos: u32) -> Option<Self> {
+        // A whole second below zero may lie outside the range where the sum does not.
+        let (seconds, nanos) = match seconds {
+            ..0 => (seconds + 1, nanos as i64 - NANOS_PER_SECOND),
+            _ => (seconds, nanos as i64),
+        };
         match seconds.checked_mul(NANOS_PER_SECOND) {
-            Some(whole) => match whole.checked_add(nanos as i64) {
+            Some(whole) => match whole.checked_add(nanos) {
                 Some(sum) => Some(Self(sum)),
                 None => None,
             },
@@ -201,6 +206,17 @@ mod tests {
         assert!("2026-11-22T14:03:05".parse::<Timestamp>().is_err());
         assert!("9999-01-01T00:00:00Z".parse::<Timestamp>().is_err());
         assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn the_first_second_of_the_range_is_reached() {
+        for time in [Timestamp::MIN, Timestamp::MAX, Timestamp::from_nanos(-1)] {
+            let mut bytes = Vec::new();
+            crate::msgpack::write_event_time(&mut bytes, time);
+            assert_eq!(crate::Value::from_msgpack(&bytes).unwrap(), crate::Value::Time(time));
+        }
+        assert_eq!(Timestamp::from_seconds(i64::MIN, 0), None);
+        assert_eq!(Timestamp::from_seconds(-9_223_372_037, 0), None);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Owned values, for building events and for handing them out.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::Timestamp;
 use crate::json::{self, Lossy};
 use crate::msgpack::{self, Cursor, Head, MsgpackError};
@@ -83,7 +86,18 @@ impl Map {
 impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut map = Self::new();
-        pairs.into_iter().for_each(|(key, value)| map.insert(key, value));
+        // Of the keys, so that many pairs are not compared each with each.
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (key, value) in pairs {
+            let (key, value) = (key.into(), value.into());
+            match places.entry(key.clone()) {
+                Entry::Occupied(place) => map.0[*place.get()].1 = value,
+                Entry::Vacant(place) => {
+                    place.insert(map.len());
+                    map.0.push((key, value));
+                }
+            }
+        }
         map
     }
 }

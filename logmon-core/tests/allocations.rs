@@ -33,3 +33,18 @@ fn a_group_takes_at_most_sixteen_allocations() {
         assert!((1..=16).contains(&spent.count_total), "{spent:?} for {events} events");
     }
 }
+
+/// What bounds itself by `Group::memory` holds no more than that, also in groups of one event.
+#[test]
+fn a_group_knows_what_it_takes() {
+    for events in [1, 10, 1_000] {
+        let parts = batches(events, 1);
+        let mut group = None;
+        let spent = allocation_counter::measure(|| {
+            group = Some(GroupBuilder::single(Epoch::from_bytes([0; 7]), &parts[0], 1));
+        });
+        let memory = i64::try_from(group.unwrap().memory()).unwrap();
+        let taken = spent.bytes_current;
+        assert!((taken..taken * 3 / 2 + 128).contains(&memory), "{memory} for {spent:?}");
+    }
+}

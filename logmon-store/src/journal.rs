@@ -14,6 +14,7 @@ mod catalog;
 mod config;
 mod control;
 mod format;
+pub mod fuzz;
 mod queue;
 mod reader;
 mod recovery;
@@ -52,6 +53,26 @@ const MAX_BATCH_BYTES: usize = 1 << 30;
 ///
 /// # Durability
 /// As configured by [`Durability`].
+///
+/// # Examples
+///
+/// ```
+/// use logmon_core::{Event, Journal, Log};
+/// use logmon_store::{DiskJournal, JournalConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let (journal, report) = DiskJournal::open(dir, JournalConfig::default())?;
+/// assert!(report.damages.is_empty());
+/// let committed = journal.append(Log::new("charge failed").to_batch()?).await?;
+/// // From here on neither a kill nor a power cut loses it.
+/// let group = journal.read(committed.first, 1 << 20).await?.ok_or("no event")?;
+/// assert_eq!(group.get(0).ok_or("no event")?.message(), "charge failed");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct DiskJournal {
     shared: Arc<Shared>,
@@ -169,7 +190,8 @@ impl Drop for DiskJournal {
 impl Journal for DiskJournal {
     fn append(&self, batch: NewBatch) -> Commit {
         let bytes = batch.entries.payload().len();
-        if bytes > MAX_BATCH_BYTES || batch.tag.len() > MAX_BATCH_BYTES {
+        let header = format::header_len(batch.tag.len(), batch.fingerprints.len());
+        if bytes > MAX_BATCH_BYTES || header > format::MAX_HEADER_BYTES {
             return Commit::ready(Err(AppendError::TooLarge { bytes }));
         }
         if batch.entries.is_empty() {

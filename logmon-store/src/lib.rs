@@ -8,6 +8,8 @@ pub mod vfs;
 mod journal;
 mod journal_store;
 
+#[doc(hidden)]
+pub use journal::fuzz;
 pub use journal::{
     Damage, DamageKind, DiskJournal, Durability, Expired, JournalConfig, JournalState,
     JournalStatus, OpenError, RecoveryReport, Retention,

@@ -2,11 +2,11 @@
 
 import fluentLogger from 'fluent-logger';
 import EventTime from 'fluent-logger/lib/event-time.js';
-import int64 from 'int64-buffer';
+import { Uint64BE } from 'int64-buffer';
 import { many, timeOf } from './lib/records.mjs';
 import { forwardAddress, holdsNow, scenario } from './lib/scenario.mjs';
 
-const big = (number) => new int64.Uint64BE(String(number));
+const big = (number) => new Uint64BE(String(number));
 
 /** Emits all and resolves when each was acked. */
 async function send(server, options, emissions) {

@@ -37,9 +37,18 @@ pub(crate) struct PageCursor {
     pub(crate) key: PageKey,
     /// Only events before this number belong to the search.
     pub(crate) snapshot: u64,
+    /// What `now` meant when the search was accepted.
+    pub(crate) now: Timestamp,
+    /// The range of the search.
+    pub(crate) from: Timestamp,
+    /// Its end.
+    pub(crate) to: Timestamp,
     /// Whether to page back towards the first page.
     pub(crate) is_backward: bool,
 }
+
+/// Bytes of a cursor's content.
+const CONTENT_BYTES: usize = 1 + 6 * 8;
 
 /// Signs and checks paging cursors.
 #[derive(Clone)]
@@ -57,6 +66,9 @@ impl Signer {
         bytes.extend(cursor.key.timestamp.as_nanos().to_be_bytes());
         bytes.extend(cursor.key.seq.to_be_bytes());
         bytes.extend(cursor.snapshot.to_be_bytes());
+        for time in [cursor.now, cursor.from, cursor.to] {
+            bytes.extend(time.as_nanos().to_be_bytes());
+        }
         let mark = self.mark(&bytes, query, order);
         bytes.extend(&mark[..MARK_BYTES]);
         format!("{PAGE}{}", BASE64.encode(bytes))
@@ -65,16 +77,21 @@ impl Signer {
     /// Reads the text of a cursor; `None` if it is malformed, changed, or of another search.
     pub(crate) fn check(&self, text: &str, query: &str, order: Order) -> Option<PageCursor> {
         let bytes = BASE64.decode(text.strip_prefix(PAGE)?).ok()?;
-        let (content, mark) = bytes.split_at_checked(25)?;
+        let (content, mark) = bytes.split_at_checked(CONTENT_BYTES)?;
         let mut mac = self.0.clone();
         feed(&mut mac, content, query, order);
         (mark.len() == MARK_BYTES).then(|| mac.verify_truncated_left(mark).ok()).flatten()?;
         let (head, rest) = content.split_first()?;
-        let number = |at: usize| Some(rest.get(at..at + 8)?.first_chunk::<8>()?);
-        let timestamp = Timestamp::from_nanos(i64::from_be_bytes(*number(0)?));
-        let key = PageKey { timestamp, seq: u64::from_be_bytes(*number(8)?) };
-        let snapshot = u64::from_be_bytes(*number(16)?);
-        Some(PageCursor { key, snapshot, is_backward: *head == 1 })
+        let number = |at: usize| rest.get(at..at + 8)?.first_chunk::<8>();
+        let time = |at: usize| Some(Timestamp::from_nanos(i64::from_be_bytes(*number(at)?)));
+        Some(PageCursor {
+            key: PageKey { timestamp: time(0)?, seq: u64::from_be_bytes(*number(8)?) },
+            snapshot: u64::from_be_bytes(*number(16)?),
+            now: time(24)?,
+            from: time(32)?,
+            to: time(40)?,
+            is_backward: *head == 1,
+        })
     }
 
     fn mark(&self, content: &[u8], query: &str, order: Order) -> [u8; 32] {
@@ -97,6 +114,9 @@ mod tests {
     const CURSOR: PageCursor = PageCursor {
         key: PageKey { timestamp: Timestamp::from_nanos(-5), seq: 7 },
         snapshot: 9,
+        now: Timestamp::from_nanos(10),
+        from: Timestamp::MIN,
+        to: Timestamp::MAX,
         is_backward: true,
     };
 
@@ -124,6 +144,6 @@ mod tests {
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             assert_eq!(check(&String::from_utf8(changed).unwrap()), None, "{at}");
         }
-        assert_eq!(check(&text[..20]), None);
+        assert_eq!(check(text.get(..20).unwrap()), None);
     }
 }

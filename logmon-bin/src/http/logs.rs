@@ -6,7 +6,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
-use logmon_core::{EventId, Hit, Order, Page, QueryError, Search, Timestamp};
+use logmon_core::{EventId, Hit, Order, Page, PageKey, QueryError, Search, Timestamp};
 use serde_json::json;
 
 use super::App;
@@ -25,6 +25,8 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// A search as the request says it.
 struct Asked {
     search: Search,
+    /// What `now` means in this search.
+    now: Timestamp,
     order: Order,
     /// All that the paging cursors are bound to.
     bound: String,
@@ -47,15 +49,20 @@ pub(super) async fn search(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(&app, &Params::parse(query.as_deref()), &headers)?;
-    let store = app.0.store.as_ref().ok_or_else(no_store)?;
-    let (from, to, snapshot) = (asked.search.from, asked.search.to, asked.search.snapshot);
+    let (from, to) = (asked.search.from, asked.search.to);
     let began = Instant::now();
-    let mut page = store.search(asked.search.clone()).await.map_err(query_problem)?;
+    let mut page = match &app.0.store {
+        Some(store) => {
+            store.search(asked.search.clone()).await.map_err(|error| query_problem(&error))?
+        }
+        // Nothing is kept, so nothing is found; the head is where watching live begins.
+        None => Page::empty(app.0.hub.head()),
+    };
     if asked.is_backward {
         page.hits.reverse();
     }
     let took = began.elapsed();
-    let cursors = Cursors::of(&app, &asked, &page, snapshot.unwrap_or(page.head.seq));
+    let cursors = Cursors::of(&app, &asked, &page);
     let mut out = Vec::with_capacity(256 + page.hits.len() * 512);
     match asked.shape {
         Shape::Lines => {
@@ -86,8 +93,10 @@ pub(super) async fn one(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let id: EventId = id.parse().map_err(|error| Problem::parameter("id", format!("{error}")))?;
-    let store = app.0.store.as_ref().ok_or_else(no_store)?;
-    let hit = store.get(id).await.map_err(query_problem)?;
+    let hit = match &app.0.store {
+        Some(store) => store.get(id).await.map_err(|error| query_problem(&error))?,
+        None => None,
+    };
     let hit = hit.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no event {id}")))?;
     let mut out = Vec::new();
     hit.log().write_json(&mut out);
@@ -97,13 +106,18 @@ pub(super) async fn one(
 impl Asked {
     fn read(app: &App, params: &Params, headers: &HeaderMap) -> Result<Self, Problem> {
         params.allow(KNOWN)?;
-        let now = Timestamp::now();
+        let wanted = params.wanted();
+        // As typed, not as resolved: `now-1h` is the same search on the next page.
+        let bound = format!("{:?}", (&wanted.q, &wanted.levels, &wanted.sources, &wanted.search));
+        let order = order(params)?;
+        let cursor = params.get("cursor").map(|text| page_cursor(app, text, &bound, order));
+        let cursor = cursor.transpose()?;
+        let now = cursor.map_or_else(Timestamp::now, |cursor| cursor.now);
         let zone = zone(params)?;
         let time = |name: &str, default: &str| {
             crate::units::instant(params.get(name).unwrap_or(default), now, &zone)
                 .map_err(|error| Problem::parameter(name, error))
         };
-        let wanted = params.wanted();
         let mut search = Search::new(wanted.resolved(now)?.simplify());
         search.from = time("from", "now-15m")?;
         search.to = time("to", "now")?;
@@ -116,14 +130,6 @@ impl Asked {
             search.budget =
                 timeout.map_err(|error| Problem::parameter("timeout", error))?.min(MAX_TIMEOUT);
         }
-        let order = match params.get("order") {
-            None | Some("desc") => Order::NewestFirst,
-            Some("asc") => Order::OldestFirst,
-            Some(other) => {
-                let detail = format!("`{other}` is not an order; expected asc or desc");
-                return Err(Problem::parameter("order", detail));
-            }
-        };
         let accepts_lines = headers
             .get(header::ACCEPT)
             .is_some_and(|accept| accept.as_bytes().starts_with(b"application/x-ndjson"));
@@ -136,30 +142,37 @@ impl Asked {
                 return Err(Problem::parameter("shape", detail));
             }
         };
-        // As typed, not as resolved: `now-1h` is the same search on the next page.
-        let bound = format!("{:?}", (&wanted.q, &wanted.levels, &wanted.sources, &wanted.search));
-        let mut asked = Self { search, order, bound, is_backward: false, shape };
-        if let Some(text) = params.get("cursor") {
-            asked.go_on(app, text)?;
+        if let Some(cursor) = cursor {
+            (search.from, search.to) = (cursor.from, cursor.to);
+            search.after = Some(cursor.key);
+            search.snapshot = Some(cursor.snapshot);
         }
-        asked.search.order = match (order, asked.is_backward) {
+        let is_backward = cursor.is_some_and(|cursor| cursor.is_backward);
+        search.order = match (order, is_backward) {
             (Order::NewestFirst, false) | (Order::OldestFirst, true) => Order::NewestFirst,
             _ => Order::OldestFirst,
         };
-        Ok(asked)
+        Ok(Self { search, now, order, bound, is_backward, shape })
     }
+}
 
-    /// Takes the place and the set of events from a cursor.
-    fn go_on(&mut self, app: &App, text: &str) -> Result<(), Problem> {
-        let cursor = app.signer().check(text, &self.bound, self.order).ok_or_else(|| {
-            let detail = "the cursor is damaged, or belongs to another query or order";
-            Problem::new(Code::InvalidCursor, detail)
-        })?;
-        self.search.after = Some(cursor.key);
-        self.search.snapshot = Some(cursor.snapshot);
-        self.is_backward = cursor.is_backward;
-        Ok(())
+fn order(params: &Params) -> Result<Order, Problem> {
+    match params.get("order") {
+        None | Some("desc") => Ok(Order::NewestFirst),
+        Some("asc") => Ok(Order::OldestFirst),
+        Some(other) => {
+            let detail = format!("`{other}` is not an order; expected asc or desc");
+            Err(Problem::parameter("order", detail))
+        }
     }
+}
+
+/// Reads a cursor of this search.
+fn page_cursor(app: &App, text: &str, bound: &str, order: Order) -> Result<PageCursor, Problem> {
+    app.signer().check(text, bound, order).ok_or_else(|| {
+        let detail = "the cursor is damaged, or belongs to another query or order";
+        Problem::new(Code::InvalidCursor, detail)
+    })
 }
 
 fn zone(params: &Params) -> Result<TimeZone, Problem> {
@@ -176,22 +189,33 @@ struct Cursors {
 }
 
 impl Cursors {
-    fn of(app: &App, asked: &Asked, page: &Page, snapshot: u64) -> Self {
+    fn of(app: &App, asked: &Asked, page: &Page) -> Self {
         let signer = app.signer();
-        let sign = |hit: Option<&Hit>, is_backward: bool| {
-            let cursor = PageCursor { key: hit?.key(), snapshot, is_backward };
+        let sign = |key: Option<PageKey>, is_backward: bool| {
+            let cursor = PageCursor {
+                key: key?,
+                snapshot: asked.search.snapshot.unwrap_or(page.head.seq),
+                now: asked.now,
+                from: asked.search.from,
+                to: asked.search.to,
+                is_backward,
+            };
             Some(signer.sign(&cursor, &asked.bound, asked.order))
         };
         let is_first_page = asked.search.after.is_none();
-        // Paging back, what follows is where we came from, and more may lie before.
-        let (has_next, has_previous) = if asked.is_backward {
-            (true, page.has_more)
+        let (first, last) = (page.hits.first().map(Hit::key), page.hits.last().map(Hit::key));
+        // An answer that broke off goes on where the looking ended, not where it last found.
+        let (first, last) = if asked.is_backward {
+            (page.scanned_to.or(first), last)
         } else {
-            (page.has_more || !page.is_complete, !is_first_page)
+            (first, page.scanned_to.or(last))
         };
+        // Paging back, what follows is where we came from, and more may lie before.
+        let (has_next, has_previous) =
+            if asked.is_backward { (true, page.has_more) } else { (page.has_more, !is_first_page) };
         Self {
-            next: sign(page.hits.last().filter(|_| has_next), false),
-            previous: sign(page.hits.first().filter(|_| has_previous), true),
+            next: sign(last.filter(|_| has_next), false),
+            previous: sign(first.filter(|_| has_previous), true),
             head: cursor::live(page.head),
         }
     }
@@ -222,6 +246,8 @@ fn tail(
         && let Some(tail) = tail.as_object_mut()
     {
         tail.insert("reason".to_owned(), json!("timeout"));
+        let scanned_to = page.scanned_to.map(|key| key.timestamp);
+        tail.insert("scanned_to".to_owned(), json!(scanned_to));
     }
     tail
 }
@@ -260,10 +286,6 @@ pub(super) fn json_response(body: Vec<u8>) -> Response {
     (headers, body).into_response()
 }
 
-fn no_store() -> Problem {
-    Problem::new(Code::NotFound, "nothing is stored here: the server runs with `--store none`")
-}
-
-fn query_problem(error: QueryError) -> Problem {
+fn query_problem(error: &QueryError) -> Problem {
     Problem::new(Code::Overloaded, error.to_string()).retry_after(1)
 }

@@ -133,6 +133,28 @@ impl Problem {
         }
     }
 
+    /// The problem of a refusal that a layer below gave without a word.
+    fn of_status(response: &Response) -> Option<Self> {
+        let status = response.status();
+        let has_words = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|media| media.as_bytes().starts_with(b"application/"));
+        if has_words || !(status.is_client_error() || status.is_server_error()) {
+            return None;
+        }
+        let code = match status {
+            StatusCode::NOT_FOUND => Code::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMedia,
+            StatusCode::FORBIDDEN => Code::Forbidden,
+            StatusCode::BAD_REQUEST => Code::InvalidParameter,
+            _ => return None,
+        };
+        Some(Self::new(code, status.canonical_reason().unwrap_or("refused")))
+    }
+
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
         self.extra.insert(name.to_owned(), value);
         self
@@ -183,7 +205,10 @@ impl Context {
 
     /// Writes the document into a response that carries a problem.
     pub(crate) fn fill(&self, mut response: Response) -> Response {
-        let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+        let told = response.extensions_mut().remove::<Problem>();
+        let Some(problem) = told.or_else(|| Problem::of_status(&response)) else {
+            return response;
+        };
         let body = self.document_bytes(&problem);
         let mut filled = (problem.code.status(), body).into_response();
         let headers = filled.headers_mut();

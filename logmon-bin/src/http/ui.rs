@@ -8,7 +8,7 @@ use rust_embed::RustEmbed;
 use super::problem::{Code, Problem};
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/ui/dist"]
+#[folder = "ui/dist"]
 struct Assets;
 
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; \
@@ -28,7 +28,7 @@ pub(super) async fn asset(method: Method, uri: Uri, headers: HeaderMap) -> Respo
     let Some(file) = Assets::get(name) else {
         return Problem::new(Code::NotFound, "there is no such page").into_response();
     };
-    let tag = hex(&file.metadata.sha256_hash());
+    let tag = entity_tag(&file.metadata.sha256_hash());
     let is_known =
         headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let is_hashed = name.starts_with("assets/");
@@ -78,7 +78,8 @@ fn media_type(name: &str) -> &'static str {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{digits}\"")
+/// An entity tag.
+fn entity_tag(bytes: &[u8]) -> String {
+    let short = bytes.first_chunk::<16>().copied().unwrap_or_default();
+    format!("\"{:032x}\"", u128::from_be_bytes(short))
 }

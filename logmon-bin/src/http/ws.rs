@@ -164,7 +164,7 @@ impl Connection {
     async fn take(&mut self, text: &str) -> Option<Value> {
         let request = match Request::parse(text) {
             Ok(request) => request,
-            Err((sub, problem)) => return Some(self.error(sub.as_deref(), &problem)),
+            Err(fault) => return Some(self.error(fault.0.as_deref(), &fault.1)),
         };
         match request {
             Request::Ping { n } => Some(json!({"t": "pong", "n": n})),
@@ -192,12 +192,12 @@ impl Connection {
                 self.subscriptions.remove(&sub);
                 None
             }
-            Request::Command { sub, command } => self.pass_on(&sub, command).await,
+            Request::Command { sub, command } => self.pass_on(&sub, command),
         }
     }
 
     /// Hands a command to its subscription.
-    async fn pass_on(&mut self, sub: &str, command: Command) -> Option<Value> {
+    fn pass_on(&self, sub: &str, command: Command) -> Option<Value> {
         let Some(running) = self.subscriptions.get(sub) else {
             let detail =
                 format!("there is no subscription `{}`", sub.chars().take(64).collect::<String>());

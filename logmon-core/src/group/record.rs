@@ -24,8 +24,10 @@ pub(super) struct Record<'a> {
 /// the metadata of the entry's header.
 #[derive(Default)]
 pub(super) struct Metadata<'a> {
-    winners: Vec<Pair<'a>>,
-    losers: Vec<Pair<'a>>,
+    winners: Pairs<'a>,
+    losers: Pairs<'a>,
+    /// The key of the map that the losers stand in: [`LOSERS`], where no winner has that name.
+    losers_name: Key<'a>,
 }
 
 impl<'a> Record<'a> {
@@ -59,9 +61,8 @@ impl<'a> Record<'a> {
 
     /// Merges the metadata.
     pub(super) fn metadata(&self) -> Result<Metadata<'a>, MsgpackError> {
-        let mut merged = Metadata::default();
         if self.body.is_empty() {
-            return Ok(merged);
+            return Ok(Metadata::default());
         }
         let (mut inner, mut level_raw) = (None, None);
         // Twins: the last counts, so a later pair takes the place of an earlier one.
@@ -77,15 +78,17 @@ impl<'a> Record<'a> {
             None if key.as_bytes() == LOSERS.as_bytes() && is_map(value) => inner = Some(value),
             None => kept.push((key, value)),
         })?;
-        map::drop_earlier_twins(&mut kept);
-        merged.winners = kept;
+        let mut merged = Metadata { winners: Pairs::of(kept), ..Metadata::default() };
         for map in [inner, self.header].into_iter().flatten() {
             for (key, value) in Pairs::read(map)? {
-                merged.add(key, value);
+                merged.add(&key, value);
             }
         }
         if let Some(value) = level_raw {
-            merged.add(Key::from(LEVEL_RAW), value);
+            merged.add(&Key::from(LEVEL_RAW), value);
+        }
+        if !merged.losers.as_slice().is_empty() {
+            merged.losers_name = merged.winners.free(&Key::from(LOSERS));
         }
         Ok(merged)
     }
@@ -101,15 +104,9 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    fn add(&mut self, key: Key<'a>, value: &'a [u8]) {
-        let has = |list: &[Pair<'a>]| list.iter().any(|(known, _)| *known == key);
-        if !has(&self.winners) {
-            self.winners.push((key, value));
-        } else if !has(&self.losers) {
-            self.losers.push((key, value));
-        } else {
-            self.losers.push((key.second(), value));
-        }
+    fn add(&mut self, key: &Key<'a>, value: &'a [u8]) {
+        let list = if self.winners.has(key) { &mut self.losers } else { &mut self.winners };
+        list.push(key, value);
     }
 
     /// The owned form.
@@ -118,21 +115,17 @@ impl<'a> Metadata<'a> {
             let owned = |(key, value): &Pair<'a>| Ok((key.to_text(), Value::from_msgpack(value)?));
             pairs.iter().map(owned).collect::<Result<Map, MsgpackError>>()
         };
-        let mut map = owned(&self.winners)?;
+        let mut map = owned(self.winners.as_slice())?;
         if let Some((name, losers)) = self.losers() {
-            map.insert(name, owned(losers)?);
+            map.insert(name.to_text(), owned(losers)?);
         }
         Ok(map)
     }
 
     /// The pairs that lost, and the name of the map they stand in.
-    fn losers(&self) -> Option<(&'static str, &[Pair<'a>])> {
-        if self.losers.is_empty() {
-            return None;
-        }
-        // A `metadata` that is not a map is an ordinary key and keeps its name.
-        let is_taken = self.winners.iter().any(|(key, _)| key.as_bytes() == LOSERS.as_bytes());
-        Some((if is_taken { "metadata_2" } else { LOSERS }, &self.losers))
+    fn losers(&self) -> Option<(&Key<'a>, &[Pair<'a>])> {
+        let losers = self.losers.as_slice();
+        (!losers.is_empty()).then_some((&self.losers_name, losers))
     }
 
     /// Appends the JSON object.
@@ -142,12 +135,12 @@ impl<'a> Metadata<'a> {
         lossy: &mut Lossy,
     ) -> Result<(), MsgpackError> {
         out.push(b'{');
-        write_pairs(out, &self.winners, lossy)?;
+        write_pairs(out, self.winners.as_slice(), lossy)?;
         if let Some((name, losers)) = self.losers() {
-            if !self.winners.is_empty() {
+            if !self.winners.as_slice().is_empty() {
                 out.push(b',');
             }
-            json::write_key(out, &Key::from(name), lossy);
+            json::write_key(out, name, lossy);
             out.push(b'{');
             write_pairs(out, losers, lossy)?;
             out.push(b'}');
@@ -158,11 +151,14 @@ impl<'a> Metadata<'a> {
 
     /// Shows what stands at `path`, as [`crate::Event::visit_metadata`] says.
     pub(super) fn visit(&self, path: &str, visit: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
-        let found = find_in(self.winners.iter(), path.as_bytes(), 0, visit);
-        found
+        let path = path.as_bytes();
+        find_in(self.winners.as_slice(), path, visit)
             || self.losers().is_some_and(|(name, losers)| {
-                let rest = path.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
-                rest.is_some_and(|rest| find_in(losers.iter(), rest.as_bytes(), 0, visit))
+                match path.strip_prefix(name.as_bytes()) {
+                    Some([]) => visit(Scalar::Map),
+                    Some([b'.', rest @ ..]) => find_in(losers, rest, visit),
+                    _ => false,
+                }
             })
     }
 }
@@ -177,24 +173,20 @@ fn write_pairs(
             out.push(b',');
         }
         json::write_key(out, key, lossy);
-        json::write_value(out, value, lossy)?;
+        // Checked when it was indexed.
+        json::write_checked(out, value, lossy)?;
     }
     Ok(())
 }
 
 /// Looks for `path` among pairs: a key that is the path, or a key that is its beginning, followed
 /// by a dot, with a map (or an array of maps) as its value.
-fn find_in<'p, 'a: 'p>(
-    pairs: impl Iterator<Item = &'p Pair<'a>>,
-    path: &[u8],
-    depth: usize,
-    visit: &mut dyn FnMut(Scalar<'_>) -> bool,
-) -> bool {
+fn find_in(pairs: &[Pair<'_>], path: &[u8], visit: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
     for (key, value) in pairs {
         let Some(rest) = path.strip_prefix(key.as_bytes()) else { continue };
         let found = match rest {
             [] => show(value, visit),
-            [b'.', rest @ ..] => descend(value, rest, depth + 1, visit),
+            [b'.', rest @ ..] => descend(value, rest, visit),
             _ => false,
         };
         if found {
@@ -204,18 +196,14 @@ fn find_in<'p, 'a: 'p>(
     false
 }
 
-fn descend(
-    value: &[u8],
-    path: &[u8],
-    depth: usize,
-    visit: &mut dyn FnMut(Scalar<'_>) -> bool,
-) -> bool {
+fn descend(value: &[u8], path: &[u8], visit: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
     let mut cursor = Cursor::new(value);
     match cursor.head() {
-        Ok(Head::Map(_)) => Pairs::read(value)
-            .is_ok_and(|pairs| find_in(pairs.as_slice().iter(), path, depth, visit)),
+        Ok(Head::Map(_)) => {
+            Pairs::read(value).is_ok_and(|pairs| find_in(pairs.as_slice(), path, visit))
+        }
         Ok(Head::Array(len)) => {
-            (0..len).any(|_| cursor.value().is_ok_and(|item| descend(item, path, depth + 1, visit)))
+            (0..len).any(|_| cursor.value().is_ok_and(|item| descend(item, path, visit)))
         }
         _ => false,
     }

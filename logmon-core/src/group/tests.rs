@@ -77,6 +77,37 @@ fn merges_metadata_and_keeps_the_losers() {
     );
 }
 
+/// A name made for a loser may be taken as well; every value stays.
+#[test]
+fn every_loser_keeps_a_name_of_its_own() {
+    let header = V::Array(vec![5.into(), map(&[("a", 3.into())])]);
+    let inner = map(&[("a", 2.into()), ("a_2", 4.into())]);
+    let record = map(&[
+        ("a", 1.into()),
+        ("a_2", 1.into()),
+        ("metadata", 7.into()),
+        ("metadata_2", 8.into()),
+        ("metadata", inner),
+    ]);
+    let losers = serde_json::json!({"a": 2, "a_2": 4, "a_3": 3});
+    let metadata =
+        serde_json::json!({"a": 1, "a_2": 1, "metadata": 7, "metadata_2": 8, "metadata_3": losers});
+    assert_eq!(json_of(V::Array(vec![header, record]))["metadata"], metadata);
+}
+
+/// Finding the losers among so many keys was quadratic: minutes for one record.
+#[test]
+fn wide_metadata_is_merged_in_linear_time() {
+    let keys = |value: u32| V::Map((0..200_000).map(|key| (key.into(), value.into())).collect());
+    let header = V::Array(vec![5.into(), keys(2)]);
+    let record = map(&[("0", 0.into()), ("metadata", keys(1)), ("message", "m".into())]);
+    let group = group_of(&[V::Array(vec![header, record])]);
+    let log = group.get(0).unwrap();
+    assert_eq!(found(&log, "7"), ["Int(1)"]);
+    assert_eq!(found(&log, "metadata.7"), ["Int(2)"]);
+    assert_eq!(log.to_log().metadata.len(), 200_001);
+}
+
 #[test]
 fn a_metadata_key_that_is_no_map_is_an_ordinary_key() {
     let json = json_of(entry(map(&[("metadata", 5.into()), ("message", "m".into())])));
@@ -166,6 +197,37 @@ fn invalid_utf8_is_told() {
     assert_eq!((&json["message"], &json["encoding"]), (&"a\u{fffd}".into(), &"lossy".into()));
 }
 
+/// A message that is no text is shown with U+FFFD as well, and that is told as well.
+#[test]
+fn invalid_utf8_inside_a_message_that_is_no_text_is_told() {
+    for key in ["message", "source"] {
+        let record = map(&[(key, V::Array(vec!["ab".into()])), ("m", "x".into())]);
+        let mut payload = encode(&V::Array(vec![5.into(), record]));
+        let at = payload.windows(2).position(|pair| pair == b"ab").unwrap();
+        payload[at] = 0xff;
+        let entries = Entries::read(Bytes::from(payload), &reading()).unwrap();
+        let group = GroupBuilder::single(epoch(), &NewBatch::new("t".into(), entries), 0);
+        let mut out = Vec::new();
+        group.get(0).unwrap().write_json(&mut out);
+        let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(json[key], "[\"\u{fffd}b\"]");
+        assert_eq!(json["encoding"], "lossy", "{json}");
+    }
+}
+
+/// The limit of items is one of each value of a record; the record as a whole may hold more.
+#[test]
+fn a_big_record_without_a_message_is_its_json() {
+    let value = || V::Array((0..600_000).map(|_| V::Nil).collect());
+    let group = group_of(&[entry(map(&[("a", value()), ("b", value())]))]);
+    let message = group.get(0).unwrap().message().into_owned();
+    assert!(
+        message.starts_with("{\"a\":[null,") && message.ends_with("null]}"),
+        "{}",
+        message.len()
+    );
+}
+
 fn found(log: &impl Event, path: &str) -> Vec<String> {
     let mut found = Vec::new();
     log.visit_metadata(path, &mut |scalar| {
@@ -190,6 +252,7 @@ fn paths_reach_nested_maps_literal_dots_and_arrays() {
     assert_eq!(found(&log, "list"), ["Int(4)", "Int(5)", "Map"]);
     assert_eq!(found(&log, "list.x"), ["Int(6)"]);
     assert_eq!(found(&log, "metadata.a"), ["Str(\"lost\")"]);
+    assert_eq!(found(&log, "metadata"), ["Map"], "the map of the losers");
     assert_eq!(found(&log, "message"), [""; 0], "a field, not metadata");
     assert_eq!(found(&log, "a."), [""; 0]);
 }

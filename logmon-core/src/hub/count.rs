@@ -24,12 +24,10 @@ pub(super) async fn count(
         let Ok(Some(group)) = journal.read(Position { epoch, seq: at }, READ_BYTES).await else {
             return None;
         };
-        let window = group.index_of(at)..group.index_of(range.end);
-        let inside: Vec<u32> = indices(&filter, &group)
-            .into_iter()
-            .filter(|index| window.contains(&(*index as usize)))
-            .collect();
-        counts += levels(&group, &inside);
+        let found = indices(&filter, &group, at, usize::MAX);
+        let end = group.index_of(range.end);
+        let inside = found.partition_point(|index| (*index as usize) < end);
+        counts += levels(&group, found.get(..inside).unwrap_or_default());
         at = group.end_seq();
         looked_at += group.len();
         if looked_at > BUDGET_EVENTS {

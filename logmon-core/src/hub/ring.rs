@@ -10,6 +10,10 @@ use crate::event::Event as _;
 use crate::filter::{Filter, FilterId, FilterSet, Matches};
 use crate::{Group, LevelCounts, Position};
 
+/// What the matches of one filter in one group take beside their indices: an entry of a map and
+/// the head of an allocation.
+const MATCHES_BYTES: usize = 64;
+
 /// The tail of the journal with the results of all filters.
 pub(super) struct Ring {
     groups: VecDeque<Evaluated>,
@@ -26,9 +30,12 @@ pub(super) struct Ring {
 
 struct Evaluated {
     group: Group,
+    /// The number of the first event that the groups before did not hold: a journal may give a
+    /// group that begins before the position.
+    first: u64,
     /// The indices of the matching events, for each filter that matched.
     matches: HashMap<FilterId, Arc<[u32]>>,
-    /// Events that had passed before this group.
+    /// Events that had passed before `first`.
     passed: u64,
     at: Instant,
     bytes: usize,
@@ -40,6 +47,8 @@ struct Slot {
     /// The head when the filter was registered: groups from there on are evaluated for it.
     since: u64,
     counts: LevelCounts,
+    /// Behind the last group with a match that has left the ring.
+    left: u64,
     waiting: BTreeMap<u64, Waker>,
 }
 
@@ -58,8 +67,8 @@ pub(super) struct Registration {
 /// The next thing for a subscription at some number.
 pub(super) enum Next {
     /// These events of a group match, and none of `passed` events before it. `matches` is `None`
-    /// where the ring has not evaluated the group for the filter.
-    Group { group: Group, matches: Option<Arc<[u32]>>, passed: u64 },
+    /// where the ring has not evaluated the group for the filter. From `at` on the events wait.
+    Group { group: Group, matches: Option<Arc<[u32]>>, passed: u64, at: u64 },
     /// Nothing matched up to the head.
     AtHead,
     /// The ring does not reach back so far.
@@ -86,7 +95,7 @@ impl Ring {
 
     /// The number of the first event in the ring; the head if there is none.
     pub(super) fn oldest(&self) -> u64 {
-        self.groups.front().map_or(self.head.seq, |oldest| oldest.group.first_seq())
+        self.groups.front().map_or(self.head.seq, |oldest| oldest.first)
     }
 
     pub(super) fn filters(&self) -> usize {
@@ -98,14 +107,17 @@ impl Ring {
         self.filters.clone()
     }
 
-    /// Begins anew at `head`, as after a place that could not be read.
-    pub(super) fn restart(&mut self, head: Position) {
+    /// Begins anew at `head`, as after a place that could not be read, of which the counts of no
+    /// filter know; gives the wakers of all who wait, as they have something to be told.
+    pub(super) fn restart(&mut self, head: Position) -> Vec<Waker> {
         self.groups.clear();
         self.bytes = 0;
         self.head = head;
         for slot in self.slots.values_mut() {
-            slot.since = slot.since.max(head.seq);
+            slot.since = head.seq;
         }
+        let waiting = self.slots.values_mut().map(|slot| std::mem::take(&mut slot.waiting));
+        waiting.flat_map(BTreeMap::into_values).collect()
     }
 
     /// Takes an evaluated group; gives the wakers of those it is for.
@@ -115,6 +127,7 @@ impl Ring {
         evaluated: &Arc<FilterSet>,
         matches: Vec<Matches>,
     ) -> Vec<Waker> {
+        let first = group.first_seq().max(self.head.seq);
         let mut matches: HashMap<FilterId, Arc<[u32]>> =
             matches.into_iter().map(|found| (found.filter, found.events.into())).collect();
         // Filters that came while the group was evaluated have this group ahead of them. The id
@@ -123,28 +136,42 @@ impl Ring {
             matches.retain(|id, _| evaluated.get(*id) == self.filters.get(*id));
             for (id, slot) in &self.slots {
                 if evaluated.get(*id) != Some(&*slot.filter) {
-                    matches.insert(*id, indices(&slot.filter, group).into());
+                    matches.insert(*id, indices(&slot.filter, group, first, usize::MAX).into());
                 }
             }
         }
         let mut wakers = Vec::new();
-        for (id, indices) in &matches {
-            let Some(slot) = self.slots.get_mut(id).filter(|_| !indices.is_empty()) else {
+        for (id, found) in &matches {
+            let found = tail(group, found, first);
+            let Some(slot) = self.slots.get_mut(id).filter(|_| !found.is_empty()) else {
                 continue;
             };
-            slot.counts += levels(group, indices);
+            slot.counts += levels(group, found);
             wakers.extend(std::mem::take(&mut slot.waiting).into_values());
         }
-        let bytes = group.memory() + matches.values().map(|found| found.len() * 4).sum::<usize>();
+        let bytes = group.memory()
+            + size_of::<Evaluated>()
+            + matches.values().map(|found| MATCHES_BYTES + found.len() * 4).sum::<usize>();
         self.head = group.end();
         self.bytes += bytes;
         let (passed, at) = (self.passed, Instant::now());
-        self.passed += group.len() as u64;
-        self.groups.push_back(Evaluated { group: group.clone(), matches, passed, at, bytes });
+        self.passed += (group.len() - group.index_of(first)) as u64;
+        let group = group.clone();
+        self.groups.push_back(Evaluated { group, first, matches, passed, at, bytes });
         while self.bytes > self.max_bytes && self.groups.len() > 1 {
-            self.bytes -= self.groups.pop_front().map_or(0, |old| old.bytes);
+            self.forget_oldest();
         }
         wakers
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(old) = self.groups.pop_front() else { return };
+        self.bytes -= old.bytes;
+        for id in old.matches.keys() {
+            if let Some(slot) = self.slots.get_mut(id) {
+                slot.left = old.group.end_seq();
+            }
+        }
     }
 
     pub(super) fn register(&mut self, filter: &Filter) -> Registration {
@@ -156,6 +183,7 @@ impl Ring {
             filter,
             since: head,
             counts: LevelCounts::default(),
+            left: head,
             waiting: BTreeMap::new(),
         });
         self.next_subscriber += 1;
@@ -163,20 +191,36 @@ impl Ring {
         Registration { id, subscriber: self.next_subscriber, filter, since: head, base }
     }
 
-    pub(super) fn release(&mut self, registration: &Registration) {
-        if let Some(slot) = self.slots.get_mut(&registration.id) {
-            slot.waiting.remove(&registration.subscriber);
-        }
+    /// Gives back the waker, to be dropped without the lock: that may drop a whole task.
+    #[must_use]
+    pub(super) fn release(&mut self, registration: &Registration) -> Option<Waker> {
+        let slot = self.slots.get_mut(&registration.id);
+        let waker = slot.and_then(|slot| slot.waiting.remove(&registration.subscriber));
         if Arc::make_mut(&mut self.filters).release(registration.id) {
             self.slots.remove(&registration.id);
         }
+        waker
     }
 
-    /// Wakes `waker` when an event for the registration arrives.
-    pub(super) fn park(&mut self, registration: &Registration, waker: &Waker) {
-        if let Some(slot) = self.slots.get_mut(&registration.id) {
-            slot.waiting.insert(registration.subscriber, waker.clone());
-        }
+    /// Wakes `waker` when an event for the registration arrives; gives back the one before, to be
+    /// dropped without the lock.
+    #[must_use]
+    pub(super) fn park(&mut self, registration: &Registration, waker: &Waker) -> Option<Waker> {
+        let slot = self.slots.get_mut(&registration.id)?;
+        slot.waiting.insert(registration.subscriber, waker.clone())
+    }
+
+    /// Whether the filter's counts hold everything since the registration.
+    pub(super) fn has_counted(&self, registration: &Registration) -> bool {
+        self.slots.get(&registration.id).is_some_and(|slot| slot.since <= registration.since)
+    }
+
+    /// The number from which on there may be a match, as far as that is known of what has left the
+    /// ring: `from`, or the ring's oldest.
+    pub(super) fn pass_quiet(&self, registration: &Registration, from: u64) -> u64 {
+        let slot = self.slots.get(&registration.id);
+        let is_quiet = slot.is_some_and(|slot| from >= slot.since.max(slot.left));
+        if is_quiet { from.max(self.oldest().min(self.head.seq)) } else { from }
     }
 
     /// Looks from number `from` for the next group with a match.
@@ -191,18 +235,22 @@ impl Ring {
         let mut passed = 0;
         for evaluated in self.groups.range(start..) {
             let group = &evaluated.group;
-            let matches = if self.knows(registration, group) {
+            let matches = if self.knows(registration, evaluated.first) {
                 match evaluated.matches.get(&registration.id) {
                     Some(found) => Some(found.clone()),
                     None => {
-                        passed += (group.len() - group.index_of(from)) as u64;
+                        let at = from.max(evaluated.first);
+                        passed += (group.len() - group.index_of(at)) as u64;
                         continue;
                     }
                 }
             } else {
                 None
             };
-            return Next::Group { group: group.clone(), matches, passed };
+            let at = from.max(evaluated.first);
+            // What the groups before it held as well is counted once.
+            passed -= ((group.index_of(at) - group.index_of(from)) as u64).min(passed);
+            return Next::Group { group: group.clone(), matches, passed, at };
         }
         Next::AtHead
     }
@@ -211,10 +259,21 @@ impl Ring {
     pub(super) fn lag(&self, from: u64) -> (u64, Duration) {
         match self.groups.get(self.index_of(from)) {
             Some(waiting) => {
-                let inside = waiting.group.index_of(from) as u64;
-                (self.passed - waiting.passed - inside, waiting.at.elapsed())
+                let (group, first) = (&waiting.group, waiting.first);
+                let inside = group.index_of(from.max(first)) - group.index_of(first);
+                (self.passed - waiting.passed - inside as u64, waiting.at.elapsed())
             }
             None => (0, Duration::ZERO),
+        }
+    }
+
+    /// The number of the first event that waits for a registration at `from`, or is not known not to.
+    pub(super) fn waiting_from(&self, registration: &Registration, from: u64) -> Option<u64> {
+        let from = self.pass_quiet(registration, from);
+        match self.next(registration, from) {
+            Next::Group { at, .. } => Some(at),
+            Next::BehindRing => Some(from),
+            Next::AtHead => None,
         }
     }
 
@@ -222,13 +281,12 @@ impl Ring {
     pub(super) fn last_screen(&self, registration: &Registration, from: u64, screen: usize) -> u64 {
         let (mut left, mut at) = (screen, self.head.seq);
         for evaluated in self.groups.iter().rev() {
-            let group = &evaluated.group;
-            if group.first_seq() < from.max(registration.since) {
+            if evaluated.first < from.max(registration.since) {
                 break;
             }
             let found = evaluated.matches.get(&registration.id).map_or(0, |found| found.len());
             let Some(rest) = left.checked_sub(found) else { break };
-            (left, at) = (rest, group.first_seq());
+            (left, at) = (rest, evaluated.first);
         }
         // Where the ring knows no matches, so many events.
         at.min(self.head.seq.saturating_sub(screen as u64)).max(from)
@@ -243,24 +301,26 @@ impl Ring {
         taken: LevelCounts,
     ) -> Option<LevelCounts> {
         let oldest = self.oldest();
-        if range.start < registration.since || range.end < oldest.max(registration.since) {
+        if range.start < registration.since
+            || range.end < oldest.max(registration.since)
+            || !self.has_counted(registration)
+        {
             return None;
         }
         let mut behind = LevelCounts::default();
         for evaluated in self.groups.range(self.index_of(range.end)..) {
             if let Some(found) = evaluated.matches.get(&registration.id) {
-                let first = evaluated.group.index_of(range.end);
-                let from = found.partition_point(|at| (*at as usize) < first);
-                behind += levels(&evaluated.group, found.get(from..).unwrap_or_default());
+                let from = range.end.max(evaluated.first);
+                behind += levels(&evaluated.group, tail(&evaluated.group, found, from));
             }
         }
         let now = self.slots.get(&registration.id)?.counts;
         Some(now - registration.base - behind - taken)
     }
 
-    /// Whether the group was evaluated for the filter of the registration.
-    fn knows(&self, registration: &Registration, group: &Group) -> bool {
-        self.slots.get(&registration.id).is_some_and(|slot| slot.since <= group.first_seq())
+    /// Whether the group with this first number was evaluated for the filter of the registration.
+    fn knows(&self, registration: &Registration, first: u64) -> bool {
+        self.slots.get(&registration.id).is_some_and(|slot| slot.since <= first)
     }
 
     /// The index of the group that holds the event `seq`, or of the first one behind it.
@@ -269,10 +329,17 @@ impl Ring {
     }
 }
 
-/// The indices of the events that `filter` accepts.
-pub(super) fn indices(filter: &Filter, group: &Group) -> Vec<u32> {
-    let accepted = group.iter().filter(|log| filter.matches(log));
-    accepted.filter_map(|log| u32::try_from(log.index()).ok()).collect()
+/// The indices of the first `most` events from number `from` on that `filter` accepts.
+pub(super) fn indices(filter: &Filter, group: &Group, from: u64, most: usize) -> Vec<u32> {
+    let accepted = group.iter().skip(group.index_of(from)).filter(|log| filter.matches(log));
+    accepted.filter_map(|log| u32::try_from(log.index()).ok()).take(most).collect()
+}
+
+/// Those of `indices`, which ascend, of events from number `from` on.
+fn tail<'i>(group: &Group, indices: &'i [u32], from: u64) -> &'i [u32] {
+    let first = group.index_of(from);
+    let start = indices.partition_point(|at| (*at as usize) < first);
+    indices.get(start..).unwrap_or_default()
 }
 
 /// Counts events by level.

@@ -78,8 +78,9 @@ pub struct Subscription {
     position: Position,
     /// Whether the journal has confirmed that the position's epoch reaches so far.
     is_confirmed: bool,
-    /// What matched from the registration up to the position.
-    taken: LevelCounts,
+    /// What matched from the registration up to the position. `None` where nobody can tell, as at a
+    /// position that the ring has yet to reach; a new registration follows as soon as it can.
+    taken: Option<LevelCounts>,
     is_caught_up: bool,
     /// Up to here the reader asked for everything, whatever its mode.
     replay_until: u64,
@@ -113,12 +114,12 @@ impl Subscription {
         let is_confirmed =
             position.epoch == head.epoch && position.seq <= shared.journal.head().seq;
         Ok(Self {
+            taken: nothing_taken(&registration, position),
             shared,
             registration,
             mode: options.mode,
             position,
             is_confirmed,
-            taken: LevelCounts::default(),
             is_caught_up: false,
             replay_until: 0,
             began_at: head.seq,
@@ -142,9 +143,12 @@ impl Subscription {
         &self.registration.filter
     }
 
-    /// How many events, and for how long, have waited for this subscription in the ring.
+    /// How many events are in the ring from the first on that waits for this subscription, and for
+    /// how long that one has.
     pub fn lag(&self) -> (u64, Duration) {
-        self.shared.ring().lag(self.position.seq)
+        let ring = self.shared.ring();
+        let waiting = ring.waiting_from(&self.registration, self.position.seq);
+        waiting.map_or((0, Duration::ZERO), |from| ring.lag(from))
     }
 
     /// Puts another filter in the place of this one, at the same position.
@@ -153,12 +157,10 @@ impl Subscription {
     /// The filter uses relative times; the old one stays.
     pub fn set_filter(&mut self, filter: Filter) -> Result<(), SubscribeError> {
         let filter = live(filter)?;
-        let mut ring = self.shared.ring();
-        let registration = ring.register(&filter);
-        ring.release(&self.registration);
-        drop(ring);
-        self.registration = registration;
-        self.taken = LevelCounts::default();
+        let shared = self.shared.clone();
+        let mut ring = shared.ring();
+        let waker = self.renew(&mut ring, &filter);
+        drop((ring, waker));
         // A count under way was for the old filter.
         self.work = None;
         Ok(())
@@ -172,7 +174,7 @@ impl Subscription {
         }
         let ring = self.shared.ring();
         let (start, head) = (self.position.seq, ring.head());
-        match ring.next(&self.registration, start) {
+        match ring.next(&self.registration, ring.pass_quiet(&self.registration, start)) {
             Next::AtHead if start < head.seq => {
                 self.position = head;
                 Some(Delivery::Progress { range: start..head.seq })
@@ -191,7 +193,7 @@ impl Subscription {
     /// nothing matched, as progress. `None` at the head.
     ///
     /// # Cancel safety
-    /// Dropping the future skips nothing.
+    /// Dropping the future loses nothing: the next delivery then tells what was passed over.
     pub async fn skip_to_head(&mut self) -> Option<Delivery> {
         let head = self.shared.ring().head().seq;
         if !self.is_confirmed || self.position.seq >= head {
@@ -238,12 +240,25 @@ impl Subscription {
         let shared = self.shared.clone();
         let mut ring = shared.ring();
         let from = self.position.seq;
-        if let Some(next) = self.should_skip(&ring) {
-            drop(ring);
-            self.start_drop(from..next, DropReason::SlowReader);
+        let is_counted = self.taken.is_some() && ring.has_counted(&self.registration);
+        if !is_counted && ring.head().seq >= from {
+            let filter = self.registration.filter.clone();
+            let waker = self.renew(&mut ring, &filter);
+            drop((ring, waker));
             return None;
         }
-        match ring.next(&self.registration, from) {
+        let known = ring.pass_quiet(&self.registration, from);
+        if known > from {
+            self.position.seq = known;
+            return Some(Poll::Ready(Delivery::Progress { range: from..known }));
+        }
+        let next = ring.next(&self.registration, from);
+        if let Some(to) = self.should_skip(&ring, &next) {
+            drop(ring);
+            self.start_drop(from..to, DropReason::SlowReader);
+            return None;
+        }
+        match next {
             Next::BehindRing => {
                 drop(ring);
                 self.is_caught_up = false;
@@ -251,7 +266,8 @@ impl Subscription {
                 None
             }
             Next::AtHead if self.is_caught_up => {
-                ring.park(&self.registration, waker);
+                let replaced = ring.park(&self.registration, waker);
+                drop((ring, replaced));
                 Some(Poll::Pending)
             }
             Next::AtHead => {
@@ -264,27 +280,50 @@ impl Subscription {
                 self.is_caught_up = true;
                 Some(Poll::Ready(Delivery::CaughtUp { at: from }))
             }
-            Next::Group { group, matches, passed } => {
+            Next::Group { group, matches, passed, .. } => {
                 drop(ring);
-                let matches =
-                    matches.unwrap_or_else(|| indices(&self.registration.filter, &group).into());
+                let matches = matches.unwrap_or_else(|| self.evaluate(&group));
                 let end = group.end_seq();
                 Some(Poll::Ready(self.deliver(group, matches, end, passed)))
             }
         }
     }
 
-    /// Where to go on if the mode says that the reader is too slow.
-    fn should_skip(&self, ring: &Ring) -> Option<u64> {
-        let (from, head) = (self.position.seq, ring.head().seq);
+    /// Where to go on if the mode says that the reader is too slow for what comes next. Events
+    /// that do not match wait for nobody.
+    fn should_skip(&self, ring: &Ring, next: &Next) -> Option<u64> {
+        let from = self.position.seq;
+        let at = match next {
+            Next::Group { at, .. } => *at,
+            Next::BehindRing => from,
+            Next::AtHead => return None,
+        };
         if self.mode == Mode::Lossless || from < self.replay_until {
             return None;
         }
         // Numbers may have holes, so this is at least the number of events.
-        let is_far = head.saturating_sub(from) > MAX_LAG_EVENTS;
-        let is_late = from >= self.began_at && ring.lag(from).1 > MAX_LAG;
-        let next = ring.last_screen(&self.registration, from, SCREEN);
-        ((is_far || is_late) && next > from).then_some(next)
+        let is_far = ring.head().seq.saturating_sub(at) > MAX_LAG_EVENTS;
+        let is_late = at >= self.began_at && ring.lag(at).1 > MAX_LAG;
+        if !is_far && !is_late {
+            return None;
+        }
+        let to = ring.last_screen(&self.registration, from, SCREEN);
+        (to > at).then_some(to)
+    }
+
+    /// The events of a group that match, as many as one delivery takes and one more.
+    fn evaluate(&self, group: &Group) -> Arc<[u32]> {
+        indices(&self.registration.filter, group, self.position.seq, MAX_BATCH + 1).into()
+    }
+
+    /// Registers `filter` in the place of what is registered; gives a waker that is to be dropped
+    /// without the lock.
+    fn renew(&mut self, ring: &mut Ring, filter: &Filter) -> Option<Waker> {
+        let registration = ring.register(filter);
+        let waker = ring.release(&self.registration);
+        self.taken = nothing_taken(&registration, self.position);
+        self.registration = registration;
+        waker
     }
 
     /// Delivers what matches of a group between the position and `end`.
@@ -305,7 +344,9 @@ impl Subscription {
         let scanned = passed + (group.index_of(end) - group.index_of(range.start)) as u64;
         let counted = matches.get(part.clone()).unwrap_or_default();
         let counted = counted.get(bound(self.registration.since).saturating_sub(part.start)..);
-        self.taken += levels(&group, counted.unwrap_or_default());
+        if let Some(taken) = &mut self.taken {
+            *taken += levels(&group, counted.unwrap_or_default());
+        }
         self.position = Position { epoch: self.position.epoch, seq: end };
         if part.is_empty() {
             Delivery::Progress { range }
@@ -346,7 +387,7 @@ impl Subscription {
         if end <= self.position.seq {
             return None;
         }
-        let matches = indices(&self.registration.filter, &group).into();
+        let matches = self.evaluate(&group);
         Some(self.deliver(group, matches, end, 0))
     }
 
@@ -360,9 +401,9 @@ impl Subscription {
     fn start_drop(&mut self, range: Range<u64>, reason: DropReason) {
         let (journal, filter) = (self.shared.journal.clone(), self.registration.filter.clone());
         let ring = self.shared.ring();
-        let counted = ring.count(&self.registration, range.clone(), self.taken);
+        let count = |range| ring.count(&self.registration, range, self.taken?);
         let oldest = ring.oldest();
-        let up_to_ring = ring.count(&self.registration, range.start..oldest, self.taken);
+        let (counted, up_to_ring) = (count(range.clone()), count(range.start..oldest));
         drop(ring);
         let future: BoxFuture<'static, _> = match (counted, up_to_ring) {
             (Some(counts), _) => Box::pin(std::future::ready(Some(counts))),
@@ -398,22 +439,16 @@ impl Subscription {
         if range.end <= since {
             return;
         }
-        let mut ring = self.shared.ring();
         let counted = if range.start >= since {
             by_level
         } else {
+            let ring = self.shared.ring();
             ring.count(&self.registration, since..range.end, LevelCounts::default())
         };
-        if let Some(counts) = counted {
-            self.taken += counts;
-            return;
-        }
-        // Nobody can tell the sum any more: begin a new one.
-        let renewed = ring.register(&self.registration.filter);
-        ring.release(&self.registration);
-        drop(ring);
-        self.registration = renewed;
-        self.taken = LevelCounts::default();
+        self.taken = self.taken.zip(counted).map(|(mut taken, counts)| {
+            taken += counts;
+            taken
+        });
     }
 }
 
@@ -427,7 +462,8 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.shared.ring().release(&self.registration);
+        let waker = self.shared.ring().release(&self.registration);
+        drop(waker);
     }
 }
 
@@ -439,6 +475,11 @@ impl fmt::Debug for Subscription {
             .field("position", &self.position)
             .finish_non_exhaustive()
     }
+}
+
+/// What a subscription at `position` has taken since it was registered.
+fn nothing_taken(registration: &Registration, position: Position) -> Option<LevelCounts> {
+    (position.seq <= registration.since).then(LevelCounts::default)
 }
 
 /// The simplified filter, if it means the same at all times.

@@ -171,15 +171,20 @@ fn a_reader_that_asked_for_a_replay_gets_everything() {
     assert_eq!(messages(&drain(&mut subscription)).len(), 21_000);
 }
 
+/// One batch of events without a level.
+fn batch_of(texts: &[&str]) -> NewBatch {
+    let mut payload = Vec::new();
+    texts.iter().for_each(|text| Log::new(*text).write_entry(&mut payload));
+    let reading = crate::Reading::new(Arc::default(), crate::Timestamp::now());
+    let entries = crate::Entries::read(payload.into(), &reading).unwrap();
+    NewBatch::new("t".into(), entries)
+}
+
 #[test]
 fn a_big_group_comes_in_parts() {
     let hub = Hub::in_memory();
     let mut subscription = hub.subscribe("*").unwrap();
-    let mut payload = Vec::new();
-    (0..2_500).for_each(|_| log(Level::Info, "x").write_entry(&mut payload));
-    let reading = crate::Reading::new(Arc::default(), crate::Timestamp::now());
-    let entries = crate::Entries::read(payload.into(), &reading).unwrap();
-    hub.publish_batch(&NewBatch::new("t".into(), entries)).unwrap();
+    hub.publish_batch(&batch_of(&vec!["x"; 2_500])).unwrap();
     let deliveries = drain(&mut subscription);
     assert_eq!(assert_continuous(1, &deliveries), 2_501);
     assert_eq!(messages(&deliveries).len(), 2_500);
@@ -253,6 +258,179 @@ async fn follows_a_journal() {
     }
     stop.send(()).unwrap();
     running.await.unwrap();
+}
+
+/// Publishes when it is woken.
+struct Talkative(Hub);
+
+impl std::task::Wake for Talkative {
+    fn wake(self: Arc<Self>) {
+        self.0.publish(&log(Level::Info, "woken")).unwrap();
+    }
+}
+
+/// A waker is the code of others, which may publish: some log that they were woken.
+#[test]
+fn a_waker_may_publish() {
+    let hub = Hub::in_memory();
+    let mut subscription = hub.subscribe("hit").unwrap();
+    drain(&mut subscription);
+    let waker = Waker::from(Arc::new(Talkative(hub.clone())));
+    let mut next = std::pin::pin!(subscription.next());
+    assert!(next.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    let published = std::thread::spawn(move || hub.publish(&log(Level::Info, "hit")).unwrap());
+    let began = std::time::Instant::now();
+    while !published.is_finished() {
+        assert!(began.elapsed().as_secs() < 10, "publishing waits for itself");
+        std::thread::yield_now();
+    }
+}
+
+/// Nothing waited for a reader whose filter matched nothing, however long that was.
+#[test]
+fn quiet_is_not_lag() {
+    let hub = Hub::in_memory();
+    let options = SubscribeOptions::new(Start::Head, Mode::Latest);
+    let mut subscription = hub.subscribe_with(Filter::parse("hit").unwrap(), options).unwrap();
+    drain(&mut subscription);
+    (0..21_000).for_each(|_| hub.publish(&log(Level::Info, "miss")).unwrap());
+    assert_eq!(subscription.lag().0, 0);
+    hub.publish_batch(&batch_of(&["hit"; 300])).unwrap();
+    assert_eq!(subscription.lag().0, 300);
+    let deliveries = drain(&mut subscription);
+    assert_eq!(messages(&deliveries).len(), 300, "{:?}", deliveries[0]);
+    assert_eq!(assert_continuous(1, &deliveries), 21_301);
+}
+
+/// A hub that follows `journal` and takes what is there when told to.
+fn follow(hub: &Hub) {
+    let mut running = spawn(hub.run(std::future::pending()));
+    assert!(running.poll().is_pending());
+}
+
+/// The hub fell behind what the journal keeps, and so counted nothing of it.
+#[test]
+fn what_the_hub_missed_is_not_taken_for_nothing() {
+    let journal = Arc::new(MemoryJournal::new(1));
+    let hub = Hub::following(journal.clone(), 1 << 20);
+    let mut subscription = hub.subscribe("hit").unwrap();
+    drain(&mut subscription);
+    let mut next = spawn(subscription.next());
+    assert!(next.poll().is_pending());
+    for text in ["hit", "hit", "miss"] {
+        drop(journal.append(batch_of(&[text])));
+    }
+    follow(&hub);
+    assert!(next.is_woken(), "there is something to tell");
+    drop(next);
+    let deliveries = drain(&mut subscription);
+    let Delivery::Dropped(dropped) = &deliveries[0] else { panic!("{deliveries:?}") };
+    assert_eq!((dropped.range.clone(), dropped.by_level), (1..3, None));
+    assert_eq!(assert_continuous(1, &deliveries), 4);
+    drop(journal.append(batch_of(&["hit"])));
+    follow(&hub);
+    let Poll::Ready(skipped) = spawn(subscription.skip_to_head()).poll() else { panic!() };
+    let Some(Delivery::Dropped(dropped)) = skipped else { panic!("{skipped:?}") };
+    let mut one = LevelCounts::default();
+    one.add(None, 1);
+    assert_eq!(dropped.by_level, Some(one));
+}
+
+/// A filter that matched nothing of what has left the ring need not look for it in the journal.
+#[test]
+fn what_is_known_not_to_match_is_not_read_again() {
+    let journal = Arc::new(MemoryJournal::new(1 << 20));
+    let hub = Hub::following(journal.clone(), 1);
+    let mut subscription = hub.subscribe("hit").unwrap();
+    drain(&mut subscription);
+    for text in ["miss"; 100].into_iter().chain(["hit"]) {
+        drop(journal.append(batch_of(&[text])));
+    }
+    follow(&hub);
+    let deliveries = drain(&mut subscription);
+    assert_eq!((messages(&deliveries).len(), deliveries.len()), (1, 2), "{deliveries:?}");
+    assert_eq!(assert_continuous(1, &deliveries), 102);
+}
+
+/// A search has seen more than the hub has: what it saw is not counted as dropped.
+#[test]
+fn a_start_ahead_of_the_hub_counts_from_there() {
+    let journal = Arc::new(MemoryJournal::new(1 << 20));
+    let hub = Hub::following(journal.clone(), 1 << 20);
+    drop(journal.append(batch_of(&["hit", "hit"])));
+    let options = SubscribeOptions::new(Start::At(journal.head()), Mode::Lossless);
+    let mut subscription = hub.subscribe_with(Filter::parse("hit").unwrap(), options).unwrap();
+    drain(&mut subscription);
+    drop(journal.append(batch_of(&["hit"])));
+    follow(&hub);
+    let Poll::Ready(skipped) = spawn(subscription.skip_to_head()).poll() else { panic!() };
+    let Some(Delivery::Dropped(dropped)) = skipped else { panic!("{skipped:?}") };
+    assert_eq!((dropped.range, dropped.by_level.unwrap().total()), (3..4, 1));
+}
+
+/// Gives everything from the first event on, wherever it is asked to begin.
+#[derive(Debug)]
+struct Whole(MemoryJournal, Mutex<Vec<NewBatch>>);
+
+impl Whole {
+    fn append_all(&self, batch: &NewBatch) {
+        self.1.lock().unwrap().push(batch.clone());
+        self.0.append_now(batch);
+    }
+}
+
+impl Journal for Whole {
+    fn append(&self, batch: NewBatch) -> crate::Commit {
+        self.0.append(batch)
+    }
+
+    fn read(&self, from: Position, _: usize) -> BoxFuture<'_, Result<Option<Group>, ReadError>> {
+        let mut builder = crate::GroupBuilder::with_capacity(from.epoch, 0, 0, 0);
+        let mut seq = MemoryJournal::FIRST_SEQ;
+        for batch in self.1.lock().unwrap().iter() {
+            builder.push(batch, seq);
+            seq += batch.entries.len() as u64;
+        }
+        let group = (from.seq < seq).then(|| builder.finish());
+        Box::pin(std::future::ready(Ok(group)))
+    }
+
+    fn head(&self) -> Position {
+        self.0.head()
+    }
+
+    fn oldest(&self) -> Position {
+        self.0.oldest()
+    }
+
+    fn advanced(&self, seq: u64) -> BoxFuture<'_, ()> {
+        self.0.advanced(seq)
+    }
+}
+
+/// A journal may give a group that begins before the position: what it holds of events the hub
+/// has had is neither counted nor waited for again.
+#[test]
+fn events_before_the_head_are_counted_once() {
+    for ring_bytes in [1, 1 << 20] {
+        let journal = Arc::new(Whole(MemoryJournal::new(1 << 20), Mutex::default()));
+        let hub = Hub::following(journal.clone(), ring_bytes);
+        let filter = || Filter::parse("hit").unwrap();
+        let options = SubscribeOptions::new(Start::Head, Mode::Lossless);
+        let mut slow = hub.subscribe_with(filter(), options).unwrap();
+        let mut quick = hub.subscribe_with(filter(), options).unwrap();
+        let mut shown = Vec::new();
+        for texts in [&["hit", "hit"][..], &["miss"], &["hit"]] {
+            journal.append_all(&batch_of(texts));
+            follow(&hub);
+            shown.extend(drain(&mut quick));
+        }
+        assert_eq!((messages(&shown).len(), assert_continuous(1, &shown)), (3, 5));
+        assert_eq!(slow.lag().0, if ring_bytes == 1 { 1 } else { 4 }, "as far as the ring reaches");
+        let Poll::Ready(skipped) = spawn(slow.skip_to_head()).poll() else { panic!() };
+        let Some(Delivery::Dropped(dropped)) = skipped else { panic!("{skipped:?}") };
+        assert_eq!((dropped.range, dropped.by_level.unwrap().total()), (1..5, 3));
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -23,7 +23,12 @@ pub fn write_value(out: &mut Vec<u8>, value: &[u8], lossy: &mut Lossy) -> Result
     write_checked(out, value, lossy)
 }
 
-fn write_checked(out: &mut Vec<u8>, value: &[u8], lossy: &mut Lossy) -> Result<(), MsgpackError> {
+/// As [`write_value`], of a value whose depth has been checked; recursion is bounded by it.
+pub(crate) fn write_checked(
+    out: &mut Vec<u8>,
+    value: &[u8],
+    lossy: &mut Lossy,
+) -> Result<(), MsgpackError> {
     let mut cursor = Cursor::new(value);
     match cursor.head()? {
         Head::Nil => out.extend_from_slice(b"null"),

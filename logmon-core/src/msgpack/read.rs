@@ -69,6 +69,33 @@ pub enum MsgpackErrorKind {
     TooManyItems,
 }
 
+/// How many bytes a value takes, by its first byte; 0 where that does not tell.
+const LENGTHS: [u8; 256] = lengths();
+
+const fn lengths() -> [u8; 256] {
+    let mut lengths = [0; 256];
+    let mut first = 0u8;
+    loop {
+        lengths[first as usize] = match first {
+            0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => 1,
+            0xa0..=0xbf => (first & 0x1f) + 1,
+            0xcc | 0xd0 => 2,
+            0xcd | 0xd1 | 0xd4 => 3,
+            0xd5 => 4,
+            0xca | 0xce | 0xd2 => 5,
+            0xd6 => 6,
+            0xcb | 0xcf | 0xd3 => 9,
+            0xd7 => 10,
+            0xd8 => 18,
+            _ => 0,
+        };
+        match first.checked_add(1) {
+            Some(next) => first = next,
+            None => return lengths,
+        }
+    }
+}
+
 impl<'a> Cursor<'a> {
     /// A cursor at the start of `data`.
     pub const fn new(data: &'a [u8]) -> Self {
@@ -173,6 +200,30 @@ impl<'a> Cursor<'a> {
         Ok(bytes)
     }
 
+    /// Passes over one whole value whose first byte tells how long it is, or short text; `false`
+    /// where the value is of another kind or not whole.
+    #[inline]
+    fn skip_short(&mut self) -> bool {
+        let Some(rest) = self.data.get(self.pos..) else { return false };
+        let len = match rest {
+            [0xd9, len, ..] => 2 + usize::from(*len),
+            [first, ..] => usize::from(LENGTHS[usize::from(*first)]),
+            [] => 0,
+        };
+        let is_whole = len != 0 && len <= rest.len();
+        self.pos += if is_whole { len } else { 0 };
+        is_whole
+    }
+
+    /// Takes the text here if it is shorter than 32 bytes, as nearly all keys are.
+    #[inline]
+    pub(crate) fn take_short_str(&mut self) -> Option<&'a [u8]> {
+        let (first, rest) = self.data.get(self.pos..)?.split_first()?;
+        let text = (first & 0xe0 == 0xa0).then(|| rest.get(..usize::from(first & 0x1f)))??;
+        self.pos += 1 + text.len();
+        Some(text)
+    }
+
     /// Passes over one whole value.
     #[inline]
     pub fn skip(&mut self) -> Result<(), MsgpackError> {
@@ -183,6 +234,9 @@ impl<'a> Cursor<'a> {
     /// [`MAX_DEPTH`].
     #[inline]
     pub fn skip_inside(&mut self, depth: usize) -> Result<(), MsgpackError> {
+        if self.skip_short() {
+            return Ok(());
+        }
         match self.head()? {
             Head::Str(len) | Head::Bin(len) | Head::Ext(_, len) => self.take(len).map(drop),
             Head::Array(items) => self.skip_items(u64::from(items), depth + 1),
@@ -221,6 +275,9 @@ impl<'a> Cursor<'a> {
                 remaining = levels[depth];
             }
             remaining -= 1;
+            if self.skip_short() {
+                continue;
+            }
             let at = self.pos;
             let inner = match self.head()? {
                 Head::Str(len) | Head::Bin(len) | Head::Ext(_, len) => {

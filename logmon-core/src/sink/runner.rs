@@ -144,8 +144,9 @@ impl Runner {
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunnerError> {
         let mut position = self.cursor.load().await?.unwrap_or_else(|| self.journal.head());
         let mut window = VecDeque::<InFlight>::new();
+        let mut is_closed = false;
         tokio::pin!(shutdown);
-        loop {
+        while !(is_closed && window.is_empty()) {
             while window.len() < self.config.window.max(1) {
                 let read = self.journal.read(position, self.config.group_bytes).await?;
                 let Some(group) = read else { break };
@@ -154,20 +155,14 @@ impl Runner {
             }
             let is_full = window.len() >= self.config.window.max(1);
             tokio::select! {
-                () = &mut shutdown => return Ok(()),
+                () = &mut shutdown => break,
                 () = front_done(&mut window) => self.commit(&mut window).await?,
-                () = self.journal.advanced(position.seq), if !is_full => {
-                    let is_closed = self.journal.head().seq <= position.seq;
-                    if is_closed && window.is_empty() {
-                        return Ok(());
-                    }
-                    if is_closed {
-                        front_done(&mut window).await;
-                        self.commit(&mut window).await?;
-                    }
+                () = self.journal.advanced(position.seq), if !is_full && !is_closed => {
+                    is_closed = self.journal.head().seq <= position.seq;
                 }
             }
         }
+        Ok(())
     }
 
     /// Commits behind the groups at the front that are done.
@@ -304,5 +299,69 @@ mod tests {
         delivered.sort();
         assert_eq!(delivered, ["later", "one", "two"]);
         assert_eq!(*shelf.0.lock().unwrap(), ["poison: bad"]);
+    }
+
+    /// A journal of one event that is closed.
+    #[derive(Debug)]
+    struct Closed(MemoryJournal);
+
+    impl Journal for Closed {
+        fn append(&self, batch: crate::NewBatch) -> crate::Commit {
+            self.0.append(batch)
+        }
+
+        fn read(
+            &self,
+            from: Position,
+            max_bytes: usize,
+        ) -> BoxFuture<'_, Result<Option<Group>, ReadError>> {
+            self.0.read(from, max_bytes)
+        }
+
+        fn head(&self) -> Position {
+            self.0.head()
+        }
+
+        fn oldest(&self) -> Position {
+            self.0.oldest()
+        }
+
+        fn advanced(&self, _: u64) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    fn closed(text: &str) -> (Arc<Closed>, Arc<MemoryCursor>) {
+        let journal = MemoryJournal::new(1 << 20);
+        let cursor = MemoryCursor(Mutex::new(Some(journal.head())));
+        drop(journal.append(Log::new(text).to_batch().unwrap()));
+        (Arc::new(Closed(journal)), Arc::new(cursor))
+    }
+
+    /// What a sink never takes kept the runner of a closed journal from stopping.
+    #[tokio::test(start_paused = true)]
+    async fn stops_when_told_to_while_the_rest_is_retried() {
+        let (journal, cursor) = closed("later");
+        let sink = Arc::new(Picky::default());
+        let start = cursor.load().await.unwrap();
+        let config = RunnerConfig {
+            retry: Retry { first: Duration::from_secs(60), ..Retry::default() },
+            ..RunnerConfig::default()
+        };
+        let runner = Runner::new(journal, sink, cursor.clone(), Arc::new(Shelf::default()), config);
+        let running = runner.run(tokio::time::sleep(Duration::from_secs(5)));
+        tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
+        assert_eq!(cursor.load().await.unwrap(), start, "it was not delivered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_with_the_journal_when_all_is_delivered() {
+        let (journal, cursor) = closed("later");
+        let head = journal.head();
+        let sink = Arc::new(Picky::default());
+        let shelf = Arc::new(Shelf::default());
+        let runner = Runner::new(journal, sink, cursor.clone(), shelf, RunnerConfig::default());
+        runner.run(std::future::pending()).await.unwrap();
+        assert_eq!(cursor.load().await.unwrap(), Some(head));
     }
 }

@@ -250,7 +250,7 @@ fn take_scan(catalog: &mut Catalog, scan: Scan) {
                 let at = usize::from(number);
                 // Numbers whose definition is lost read as the default map.
                 if catalog.field_maps.len() <= at {
-                    catalog.field_maps.resize_with(at + 1, Arc::default);
+                    catalog.field_maps.resize(at + 1, Arc::default());
                 }
                 if let Some(place) = catalog.field_maps.get_mut(at) {
                     *place = map;

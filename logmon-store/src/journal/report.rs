@@ -62,7 +62,7 @@ pub enum DamageKind {
 #[non_exhaustive]
 pub enum OpenError {
     /// Another process has the directory.
-    #[error("the journal cannot be opened: {0}")]
+    #[error(transparent)]
     Locked(#[from] LockError),
     /// A file was written by a later version of logmon. Open it with that version.
     #[error("{file} was written by a later version of logmon ({what}); nothing has been changed")]
@@ -73,7 +73,7 @@ pub enum OpenError {
         what: String,
     },
     /// The medium fails.
-    #[error("{doing} failed: {source}")]
+    #[error("{doing} failed")]
     Io {
         /// What was attempted.
         doing: String,
@@ -81,6 +81,6 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The thread that writes could not be started.
-    #[error("the journal's thread could not be started: {0}")]
-    Thread(io::Error),
+    #[error("the thread of the journal could not be started")]
+    Thread(#[source] io::Error),
 }

@@ -1,3 +1,4 @@
+use std::future::Future as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,8 +7,10 @@ use logmon_core::{AppendError, Event as _, Journal as _, Log, NewBatch, Position
 use super::*;
 use crate::vfs::memory::{Call, Fault, MemoryVfs};
 
+mod crafted;
 mod damage;
 mod faults;
+mod format;
 mod model;
 mod power;
 mod retention;
@@ -143,8 +146,6 @@ async fn nothing_is_visible_or_promised_before_its_fsync() {
     assert_eq!(journal.head().seq, head.seq + 1);
 }
 
-use std::future::Future as _;
-
 #[tokio::test]
 async fn a_full_queue_refuses_and_takes_again() {
     let vfs = MemoryVfs::new();
@@ -275,5 +276,68 @@ fn works_in_a_directory_without_a_runtime() {
     match read.as_mut().poll(&mut cx) {
         std::task::Poll::Ready(Ok(Some(group))) => assert_eq!(group.first_seq(), 1),
         other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_no_frame_can_hold_is_refused() {
+    let vfs = MemoryVfs::new();
+    let (journal, _) = open(&vfs, config());
+    let mut big = batch("x");
+    big.tag = "t".repeat(17 << 20).into();
+    assert!(matches!(journal.append(big).await, Err(AppendError::TooLarge { .. })));
+    let mut none = batch("x");
+    none.entries = logmon_core::Entries::read(
+        Vec::new().into(),
+        &logmon_core::Reading::new(Arc::default(), logmon_core::Timestamp::EPOCH),
+    )
+    .unwrap();
+    assert_eq!(journal.append(none).await.unwrap().end_seq, journal.head().seq);
+    journal.append(batch("x")).await.unwrap();
+    assert_eq!(messages(&journal).await, ["x"]);
+}
+
+// Readers follow the head from memory and from disk while many append.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_that_follow_see_every_event_once() {
+    const WRITERS: usize = 8;
+    const EACH: usize = 50;
+    let vfs = MemoryVfs::new();
+    let tail = JournalConfig { segment_bytes: 5000, tail_bytes: 2000, ..config() };
+    let journal = Arc::new(open(&vfs, tail).0);
+    let start = journal.head();
+    let follow = |journal: Arc<DiskJournal>| async move {
+        let (mut at, mut found) = (start, Vec::new());
+        while found.len() < WRITERS * EACH {
+            journal.advanced(at.seq).await;
+            while let Some(group) = journal.read(at, 3000).await.unwrap() {
+                let from = group.index_of(at.seq);
+                found.extend(group.iter().skip(from).map(|log| log.message().into_owned()));
+                at = group.end();
+            }
+        }
+        found
+    };
+    let readers: Vec<_> = (0..3).map(|_| tokio::spawn(follow(journal.clone()))).collect();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let journal = journal.clone();
+            tokio::spawn(async move {
+                for n in 0..EACH {
+                    journal.append(batch(&format!("{writer} {n:03}"))).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let expected: Vec<String> =
+        (0..WRITERS).flat_map(|w| (0..EACH).map(move |n| format!("{w} {n:03}"))).collect();
+    for reader in readers {
+        let mut found = reader.await.unwrap();
+        // Of one writer in order; a stable sort by writer shows it.
+        found.sort_by(|one, other| one.as_bytes()[0].cmp(&other.as_bytes()[0]));
+        assert_eq!(found, expected);
     }
 }

@@ -8,19 +8,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use logmon_core::{AppendError, Committed, Epoch, FieldMap, Group, GroupBuilder, NewBatch};
-use logmon_core::{Position, TimeUnit, Timestamp};
+use logmon_core::{AppendError, Committed, Epoch, FieldMap, Group, Position};
 
 use super::config::{Durability, JournalConfig, JournalState};
 use super::control::{self, Record, SegmentInfo};
-use super::format::{NewFrame, SegmentHeader, chain, end_frame, epoch_seed};
+use super::format::{SegmentHeader, chain};
 use super::queue::{Queued, Taken};
 use super::report::OpenError;
-use super::segment::{BLOCK_BYTES, Block, Blocks, Segment, file_name};
+use super::segment::{Segment, file_name};
 use super::shared::Shared;
 use crate::vfs::VfsFile;
 
+mod build;
 mod retention;
+
+use build::Built;
 
 /// Owns the segment that is written.
 #[derive(Debug)]
@@ -65,17 +67,6 @@ enum Trouble {
     /// Worth trying again: nothing that was promised is in doubt.
     Full(io::Error),
     Failed(&'static str, io::Error),
-}
-
-/// A group ready to be written.
-struct Built {
-    builder: GroupBuilder,
-    blocks: Blocks,
-    chain: u32,
-    events: u64,
-    times: (Timestamp, Timestamp),
-    received: Timestamp,
-    new_maps: Vec<Arc<FieldMap>>,
 }
 
 impl Trouble {
@@ -237,64 +228,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes one group of the batches taken, in memory that is sized beforehand.
-    fn build(&mut self, bytes: usize) -> Result<Built, Stop> {
-        let events: usize = self.taken.iter().map(|queued| queued.batch.entries.len()).sum();
-        let block_bytes = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
-        let mut built = Built {
-            builder: GroupBuilder::with_capacity(self.epoch, events, self.taken.len(), bytes),
-            blocks: Blocks::with_capacity(bytes / block_bytes + 1),
-            chain: self.chain,
-            events: events as u64,
-            times: (Timestamp::MAX, Timestamp::MIN),
-            received: Timestamp::MIN,
-            new_maps: Vec::new(),
-        };
-        let base = self.active.as_ref().map_or(0, |active| active.len);
-        let seed = epoch_seed(self.epoch);
-        let mut seq = self.next_seq;
-        let taken = std::mem::take(&mut self.taken);
-        for Queued { batch, .. } in &taken {
-            let Some(fields) = self.map_number(batch.entries.fields(), &mut built, seq) else {
-                self.taken = taken;
-                return Err(Stop::Poison("more than 65535 field maps are in use".into()));
-            };
-            let at = base + built.builder.arena().len() as u64;
-            let times = built.add(batch, (seq, fields), seed);
-            built.blocks.note(Block { first_seq: seq, at, times });
-            seq += batch.entries.len() as u64;
-        }
-        self.taken = taken;
-        Ok(built)
-    }
-
-    /// The number of a field map; one that has none yet is defined in front of its first frame.
-    fn map_number(&mut self, map: &Arc<FieldMap>, built: &mut Built, seq: u64) -> Option<u16> {
-        if let Some((last, number)) = &self.last_map
-            && Arc::ptr_eq(last, map)
-        {
-            return Some(*number);
-        }
-        let catalog = self.shared.catalog();
-        let number = if let Some(number) = catalog.number_of(map) {
-            number
-        } else if let Some(at) = built.new_maps.iter().position(|new| new == map) {
-            u16::try_from(catalog.field_maps.len() + at).ok()?
-        } else {
-            let number = u16::try_from(catalog.field_maps.len() + built.new_maps.len()).ok()?;
-            let record = Record::FieldMap(number, map.clone());
-            let now = self.shared.vfs.now();
-            let arena = built.builder.arena();
-            let crc = control::write_frame(arena, &[record], self.epoch, (seq, now));
-            built.chain = chain(built.chain, crc);
-            built.new_maps.push(map.clone());
-            number
-        };
-        drop(catalog);
-        self.last_map = Some((map.clone(), number));
-        Some(number)
-    }
-
     fn commit(&mut self, mut built: Built) -> Result<(), Stop> {
         self.until_space(|writer| writer.write(built.builder.arena()))?;
         self.dirty_since.get_or_insert_with(Instant::now);
@@ -410,38 +343,5 @@ impl Writer {
             }
             pause = (pause * 2).min(first * 10);
         }
-    }
-}
-
-impl Built {
-    /// Appends the frame of a batch; gives the range of its times.
-    fn add(
-        &mut self,
-        batch: &NewBatch,
-        (seq, fields): (u64, u16),
-        seed: u32,
-    ) -> (Timestamp, Timestamp) {
-        let entries = &batch.entries;
-        let times = entries.time_range().unwrap_or((Timestamp::MAX, Timestamp::MIN));
-        let frame = NewFrame {
-            is_control: false,
-            are_times_auto: entries.time_unit() == TimeUnit::Auto,
-            payload_len: u32::try_from(entries.payload().len()).unwrap_or(u32::MAX),
-            events: u32::try_from(entries.len()).unwrap_or(u32::MAX),
-            first_seq: seq,
-            received: entries.received(),
-            times,
-            route: batch.route.number(),
-            fields,
-            tag: &batch.tag,
-            fingerprints: &batch.fingerprints,
-        };
-        let crc = frame.write(self.builder.arena(), seed);
-        self.builder.push(batch, seq);
-        end_frame(self.builder.arena(), crc, entries.payload());
-        self.chain = chain(self.chain, crc);
-        self.times = (self.times.0.min(times.0), self.times.1.max(times.1));
-        self.received = self.received.max(entries.received());
-        times
     }
 }

@@ -124,7 +124,9 @@ impl Scan<'_> {
     fn finish(self, bound: Option<Rank>) -> Page {
         let Self { best, mut page, search, .. } = self;
         page.hits = best.into_hits(bound);
-        page.has_more = page.hits.len() > search.limit || bound.is_some();
+        let is_cut = page.hits.len() > search.limit;
+        page.has_more = is_cut || bound.is_some();
+        page.scanned_to = bound.filter(|_| !is_cut).map(|bound| bound.key.before(search.order));
         page.hits.truncate(search.limit);
         page
     }

@@ -170,6 +170,29 @@ async fn a_search_without_time_finds_nothing_and_says_so() {
     assert!(!page.stats.matched_exact);
 }
 
+/// A search that broke off goes on at `scanned_to` with neither hole nor repeat, also when it had
+/// found nothing.
+#[tokio::test]
+async fn a_search_that_broke_off_can_go_on() {
+    let journal = open(&MemoryVfs::new(), 1000);
+    for n in 0..20 {
+        append(&journal, log(n % 7, "x")).await;
+    }
+    let store = JournalStore::new(journal);
+    for order in [Order::NewestFirst, Order::OldestFirst] {
+        let mut search = Search::new(Filter::all());
+        (search.order, search.budget) = (order, Duration::ZERO);
+        let broken = store.search(search.clone()).await.unwrap();
+        assert!(broken.scanned_to.is_some());
+        search.budget = Duration::from_secs(60);
+        let whole = store.search(search.clone()).await.unwrap();
+        assert_eq!((whole.hits.len(), whole.scanned_to), (20, None));
+        search.after = broken.scanned_to;
+        let rest = store.search(search).await.unwrap();
+        assert_eq!(seqs(&rest), seqs(&whole));
+    }
+}
+
 #[tokio::test]
 async fn the_newest_page_does_not_look_at_everything() {
     let journal = open(&MemoryVfs::new(), 10_000);

@@ -111,6 +111,7 @@ mod tests {
             .collect()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the form of what is compared with it")]
     fn ok(offset: usize, text: &str) -> Result<(usize, String), String> {
         Ok((offset, text.to_owned()))
     }

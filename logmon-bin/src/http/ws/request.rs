@@ -92,19 +92,22 @@ impl OneOrMany {
 }
 
 /// The subscription a faulty message was about, and the fault.
-type Fault = (Option<String>, Problem);
+type Fault = Box<(Option<String>, Problem)>;
 
 impl Request {
     /// Reads a message.
     pub(super) fn parse(text: &str) -> Result<Self, Fault> {
         let raw: Raw = serde_json::from_str(text).map_err(|error| {
-            (None, Problem::new(Code::Unreadable, format!("the message cannot be read: {error}")))
+            let detail = format!("the message cannot be read: {error}");
+            Box::new((None, Problem::new(Code::Unreadable, detail)))
         })?;
         let sub = raw.sub.clone();
         if raw.t != "ping" && !(1..=64).contains(&sub.len()) {
-            return Err((None, Problem::parameter("sub", "a name of 1 to 64 bytes is needed")));
+            let problem = Problem::parameter("sub", "a name of 1 to 64 bytes is needed");
+            return Err(Box::new((None, problem)));
         }
-        Self::of(raw).map_err(|problem| (Some(sub).filter(|sub| !sub.is_empty()), problem))
+        Self::of(raw)
+            .map_err(|problem| Box::new((Some(sub).filter(|sub| !sub.is_empty()), problem)))
     }
 
     fn of(raw: Raw) -> Result<Self, Problem> {

@@ -253,6 +253,7 @@ impl Live {
         self.send(value.to_string()).await
     }
 
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "a shared borrow over an await needs Sync")]
     async fn send(&mut self, text: String) -> Result<(), Gone> {
         match &self.outgoing {
             Some(outgoing) => outgoing.send(text).await.map_err(|_| Gone),

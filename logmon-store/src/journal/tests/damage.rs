@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::journal::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::journal::format::{SEGMENT_HEADER_BYTES, SegmentHeader, epoch_seed};
 use crate::journal::segment::file_name;
 use crate::journal::walk::{Step, Walk};
 
@@ -231,7 +231,7 @@ async fn a_later_version_is_refused_and_nothing_changed() {
     let crc = crc32c::crc32c(&segment[..60]);
     segment[60..64].copy_from_slice(&crc.to_le_bytes());
     let epoch = SegmentHeader::parse(&content).unwrap().epoch;
-    let seed = format::epoch_seed(epoch);
+    let seed = epoch_seed(epoch);
     let mut variants = vec![segment];
     // A frame of a later version, an unknown flag, an unknown codec.
     for at in 4..7 {

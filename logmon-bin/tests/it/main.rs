@@ -1,0 +1,12 @@
+//! Tests of the whole program: each starts the real binary.
+//!
+//! Nothing sleeps in the hope that it is long enough: a test waits for a condition, up to a
+//! deadline.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod cli;
+mod crash;
+mod docs;
+mod http;
+mod support;
