@@ -24,6 +24,8 @@ pub(super) struct Credit {
     own: Arc<Semaphore>,
     own_limit: usize,
     held: Held,
+    /// What was passed on without being covered; the next bytes wait until so much is free.
+    owed: usize,
 }
 
 /// Permits for bytes; dropping them gives the bytes back.
@@ -50,6 +52,7 @@ impl Budget {
             own: Arc::new(Semaphore::new(own_limit)),
             own_limit,
             held: Held::default(),
+            owed: 0,
         }
     }
 }
@@ -67,11 +70,13 @@ impl Credit {
             self.held.pass = self.pass.clone().acquire_owned().await.ok();
             return;
         }
+        let bytes = bytes.saturating_add(self.owed).min(self.own_limit);
         if let Some(missing) = missing(self.held.of_own.as_ref(), bytes) {
             // Only this connection's own commits are waited for here.
             let more = self.own.clone().acquire_many_owned(missing).await;
             merge(&mut self.held.of_own, more.ok());
         }
+        self.owed = 0;
         let Some(missing) = missing(self.held.of_all.as_ref(), bytes) else { return };
         let more = self.all.clone().acquire_many_owned(missing);
         if is_inside {
@@ -98,8 +103,25 @@ impl Credit {
         }
     }
 
-    /// Gives the part for a message that has been decoded, to be held until it is durable.
+    /// Covers up to `bytes`, as far as that goes without waiting: for what a message came to be in
+    /// memory beyond its bytes, which is there already.
+    pub(super) fn stretch(&mut self, bytes: usize) {
+        let Held { of_all, of_own, .. } = &mut self.held;
+        for (held, permits) in [(of_all, &self.all), (of_own, &self.own)] {
+            let Some(missing) = missing(held.as_ref(), bytes) else { continue };
+            let free = u32::try_from(permits.available_permits()).unwrap_or(u32::MAX);
+            // Another connection may be faster; then nothing is got.
+            merge(held, permits.clone().try_acquire_many_owned(missing.min(free)).ok());
+        }
+    }
+
+    /// Gives the part for a message that has been decoded, to be held until it is durable. Where
+    /// it is more than is covered, the next bytes wait for the rest to become free.
     pub(super) fn pass_on(&mut self, bytes: usize) -> Held {
+        if self.held.pass.is_none() {
+            let covered = self.held.of_own.as_ref().map_or(0, held_bytes);
+            self.owed = self.owed.saturating_add(bytes.saturating_sub(covered));
+        }
         Held {
             of_all: split(&mut self.held.of_all, bytes),
             of_own: split(&mut self.held.of_own, bytes),
@@ -178,6 +200,37 @@ mod tests {
         assert!(!is_ready(a.reach(60, true)).await);
         drop(durable_soon);
         assert!(is_ready(a.reach(60, true)).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_there_already_takes_what_is_free() {
+        let budget = Budget::new(100);
+        let (mut a, mut b) = (budget.credit(80), budget.credit(80));
+        a.reach(20, false).await;
+        a.stretch(60);
+        let durable_soon = a.pass_on(50);
+        assert_eq!(a.room(0), 10);
+        assert!(!is_ready(b.reach(50, false)).await);
+        a.stretch(1_000);
+        assert_eq!(a.room(0), 50, "all there was");
+        drop(durable_soon);
+        a.keep(0);
+        assert!(is_ready(b.reach(50, false)).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_covered_is_waited_for() {
+        let budget = Budget::new(100);
+        let mut a = budget.credit(80);
+        a.reach(10, false).await;
+        let (first, second) = (a.pass_on(10), a.pass_on(60));
+        assert!(!is_ready(a.reach(30, false)).await);
+        drop(second);
+        assert!(!is_ready(a.reach(30, false)).await);
+        drop(first);
+        assert!(is_ready(a.reach(30, false)).await);
+        a.keep(0);
+        assert!(is_ready(a.reach(80, false)).await);
     }
 
     /// Messages half here that hold everything cannot block each other for ever.

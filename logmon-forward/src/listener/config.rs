@@ -24,7 +24,9 @@ pub struct ListenerConfig {
     /// What all connections together may hold of bytes read and not yet durable. Default 64 MiB.
     /// A single message beyond it is let through alone.
     pub max_memory_bytes: usize,
-    /// What one connection may hold of it. Default 8 MiB.
+    /// What one connection may hold of it, the index over its events and its acknowledgements
+    /// included. These are known only when a message has been decoded, so the last read may go
+    /// beyond it by them. Default 8 MiB.
     pub max_in_flight_bytes: usize,
     /// What may wait of acknowledgements that a peer does not read; those of one batch may be
     /// more. Default 1 MiB.

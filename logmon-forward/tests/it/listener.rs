@@ -645,3 +645,31 @@ async fn acks_due_at_once_are_not_dropped() {
     drop(client);
     assert_eq!(server.end().await.acks_dropped, 0);
 }
+
+/// What the index takes counts like the bytes it is over: a payload of tiny entries stops the
+/// reading as early as a long one.
+#[tokio::test]
+async fn the_index_counts_as_memory() {
+    let journal = Arc::new(HandJournal::default());
+    let server = Server::start(journal.clone(), |config| config.max_in_flight_bytes = 64 << 10);
+    let payload = b"\x92\xc0\x80".repeat(100);
+    let message = encode(&array(["t".into(), V::Binary(payload.clone()), chunk("id")]));
+    let (mut reader, mut writer) = server.connect().await.into_split();
+    let writing = tokio::spawn(async move {
+        for _ in 0..500 {
+            writer.write_all(&message).await.unwrap();
+        }
+        writer
+    });
+    for number in 0..500 {
+        journal.wait_for(number + 1).await;
+        journal.resolve(number, Ok(()));
+        let mut found = vec![0; ack("id").len()];
+        reader.read_exact(&mut found).await.unwrap();
+    }
+    // What two reads of a quarter of it brought may go beyond it, by the index over that.
+    let most = journal.most_unresolved_bytes() / payload.len();
+    assert!(most > 1 && most < 100, "{most} messages of {} bytes", payload.len());
+    drop((reader, writing.await.unwrap()));
+    assert_eq!(server.end().await.appended, 50_000);
+}

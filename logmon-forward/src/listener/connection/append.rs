@@ -14,14 +14,18 @@ use crate::codec::Message;
 /// How long a full journal is left alone before the first try again, and before later ones.
 const BUSY_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
+/// What an event takes of an index.
+const INDEX_ROW: usize = 29;
+
 impl Connection {
     /// Appends a message and queues what it is owed.
     pub(super) async fn take(&mut self, message: Message) -> Result<(), Ending> {
         self.shared.stats.count_message(&message);
         self.log_rejects(&message);
         self.log_warnings(&message);
-        let payload: usize =
-            message.batches.iter().map(|batch| batch.entries.payload().len()).sum();
+        let mut acks = Vec::with_capacity(message.chunks.len() * 32);
+        message.chunks.write_acks(self.decoder.wire(), &mut acks);
+        let memory = memory(&message) + acks.len();
         let mut commits = Commits::new(self.shared.stats.clone());
         let mut batches = message.batches.into_iter();
         while let Some(batch) = batches.next() {
@@ -41,9 +45,8 @@ impl Connection {
             drop(self.credit.pass_on(0));
             return Ok(());
         }
-        let mut acks = Vec::with_capacity(message.chunks.len() * 32);
-        message.chunks.write_acks(self.decoder.wire(), &mut acks);
-        let held = self.credit.pass_on(payload);
+        self.credit.stretch(self.decoder.buffered() + memory);
+        let held = self.credit.pass_on(memory);
         let count = message.chunks.len() as u64;
         let pending = Pending { commits, acks, count, held };
         self.begin_acks();
@@ -118,6 +121,12 @@ impl Again {
         batch.route = self.route;
         Ok((batch, self))
     }
+}
+
+/// The bytes of a message's entries and of the index over them.
+fn memory(message: &Message) -> usize {
+    let payloads = message.batches.iter().map(|batch| batch.entries.payload().len());
+    payloads.sum::<usize>() + message.events() * INDEX_ROW
 }
 
 /// Looks at a commit without waiting for it. It must be polled again to be woken.
