@@ -1,0 +1,174 @@
+//! The routes, without a socket.
+
+use std::sync::{LazyLock, Mutex};
+
+use axum::body::Body;
+use axum::http::{Method, Request, Response, StatusCode, header};
+use logmon_core::filter::Filter;
+use logmon_core::hub::Start;
+use logmon_core::{
+    AppendError, BoxFuture, Commit, Committed, Group, Log, MemoryJournal, NewBatch, Position,
+    ReadError, Timestamp,
+};
+use logmon_store::{DiskJournal, JournalConfig, JournalStore};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tower::ServiceExt as _;
+
+use super::*;
+
+struct Well;
+
+impl Health for Well {
+    fn faults(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn figures(&self) -> Value {
+        Value::Null
+    }
+}
+
+fn app(journal: Arc<dyn Journal>, store: Option<Arc<dyn Store>>) -> App {
+    // Nobody ends it, which is not the same as that nobody can.
+    static RUNNING: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+    ending(journal, store, RUNNING.subscribe())
+}
+
+fn ending(
+    journal: Arc<dyn Journal>,
+    store: Option<Arc<dyn Store>>,
+    shutdown: watch::Receiver<bool>,
+) -> App {
+    App::new(Parts {
+        hub: Hub::following(journal.clone(), 1 << 20),
+        journal,
+        store,
+        fields: Arc::default(),
+        health: Arc::new(Well),
+        guard: Guard { origins: vec!["https://good.example".into()], ..Guard::default() },
+        cursor_key: [0; 32],
+        max_body_bytes: 16 << 20,
+        shutdown,
+    })
+}
+
+fn in_memory() -> App {
+    app(Arc::new(MemoryJournal::new(1 << 20)), None)
+}
+
+async fn ask(app: App, request: Request<Body>) -> Response<Body> {
+    app.router().oneshot(request).await.unwrap()
+}
+
+async fn text(response: Response<Body>) -> Value {
+    let bytes = axum::body::to_bytes(response.into_body(), 64 << 20).await.unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path);
+    headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value))
+        .body(body)
+        .unwrap()
+}
+
+async fn post(app: App, media: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+    let headers = [("content-type", media)];
+    let response = ask(app, request(Method::POST, "/api/logs", &headers, body.into())).await;
+    (response.status(), text(response).await)
+}
+
+const JSON: &str = "application/json";
+
+/// A journal that takes so many batches and no more.
+#[derive(Debug)]
+struct Filling(MemoryJournal, Mutex<usize>);
+
+impl Journal for Filling {
+    fn append(&self, batch: NewBatch) -> Commit {
+        let mut left = self.1.lock().unwrap();
+        match left.checked_sub(1) {
+            None => Commit::ready(Err(AppendError::Busy { queued_bytes: 1 })),
+            Some(rest) => {
+                *left = rest;
+                self.0.append(batch)
+            }
+        }
+    }
+
+    fn read(&self, from: Position, max: usize) -> BoxFuture<'_, Result<Option<Group>, ReadError>> {
+        self.0.read(from, max)
+    }
+
+    fn head(&self) -> Position {
+        self.0.head()
+    }
+
+    fn oldest(&self) -> Position {
+        self.0.oldest()
+    }
+
+    fn advanced(&self, seq: u64) -> BoxFuture<'_, ()> {
+        self.0.advanced(seq)
+    }
+}
+
+/// A journal on disk with events of these timestamps, and the number of the first.
+async fn stored(seconds: &[i64]) -> (tempfile::TempDir, App, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = DiskJournal::open(folder.path(), JournalConfig::default()).unwrap().0;
+    let journal = Arc::new(journal);
+    let mut first = None;
+    for at in seconds {
+        let mut log = Log::new("x");
+        log.timestamp = Timestamp::from_seconds(*at, 0).unwrap();
+        let done: Committed = journal.append(log.to_batch().unwrap()).await.unwrap();
+        first.get_or_insert(done.first.seq);
+    }
+    let store = Arc::new(JournalStore::new(journal.clone()));
+    (folder, app(journal, Some(store)), first.unwrap())
+}
+
+fn begun(start: Start, first: u64) -> u64 {
+    match start {
+        Start::At(position) => position.seq - first,
+        other => panic!("{other:?}"),
+    }
+}
+
+const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n\
+    Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+
+/// Reads until the text comes.
+async fn expect(stream: &mut TcpStream, text: &str) {
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains(text) {
+        let more = stream.read_buf(&mut read).await.unwrap();
+        assert!(more > 0, "{}", String::from_utf8_lossy(&read));
+    }
+}
+
+/// A WebSocket is a connection as long as it is open: it counts, and the end waits for its farewell.
+#[tokio::test]
+async fn a_websocket_is_a_connection() {
+    let (stop, stopped) = watch::channel(false);
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), 1).await.unwrap();
+    let address = server.local_addr().unwrap();
+    let app = ending(Arc::new(MemoryJournal::new(1 << 20)), None, stopped.clone());
+    let serving = tokio::spawn(server.run(app, stopped));
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(UPGRADE.as_bytes()).await.unwrap();
+    expect(&mut socket, "\"t\":\"welcome\"").await;
+    let mut another = TcpStream::connect(address).await.unwrap();
+    expect(&mut another, "503 Service Unavailable").await;
+    // It is not read from yet, so the server cannot have said farewell but before it ends.
+    stop.send_replace(true);
+    serving.await.unwrap();
+    expect(&mut socket, "\"t\":\"bye\"").await;
+    assert_eq!(socket.read(&mut [0; 256]).await.unwrap(), 0, "it is closed");
+}
