@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 problem documents.
 
+use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use logmon_core::ParseFilterError;
@@ -209,9 +210,11 @@ impl Context {
         let Some(problem) = told.or_else(|| Problem::of_status(&response)) else {
             return response;
         };
-        let body = self.document_bytes(&problem);
-        let mut filled = (problem.code.status(), body).into_response();
-        let headers = filled.headers_mut();
+        *response.status_mut() = problem.code.status();
+        *response.body_mut() = Body::from(problem.document(self).to_string());
+        // What other layers have put there stays: `Allow`, and what lets another page read this.
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
         headers.insert(
             header::CONTENT_TYPE,
             header::HeaderValue::from_static("application/problem+json"),
@@ -220,11 +223,7 @@ impl Context {
         if let Some(seconds) = problem.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        filled
-    }
-
-    fn document_bytes(&self, problem: &Problem) -> Vec<u8> {
-        problem.document(self).to_string().into_bytes()
+        response
     }
 }
 

@@ -84,6 +84,22 @@ async fn post(app: App, media: &str, body: impl Into<Body>) -> (StatusCode, Valu
 
 const JSON: &str = "application/json";
 
+/// A page of a named origin can read what went wrong.
+#[tokio::test]
+async fn problems_keep_the_headers_of_other_layers() {
+    let origin = [("origin", "https://good.example")];
+    let search = request(Method::GET, "/api/logs?limit=0", &origin, Body::empty());
+    let response = ask(in_memory(), search).await;
+    assert_eq!(response.status(), 400);
+    assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://good.example");
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    let put = request(Method::PUT, "/api/logs", &[], Body::empty());
+    let response = ask(in_memory(), put).await;
+    assert_eq!(response.status(), 405);
+    assert!(response.headers().contains_key(header::ALLOW));
+    assert_eq!(text(response).await["code"], "method_not_allowed");
+}
+
 /// A journal that takes so many batches and no more.
 #[derive(Debug)]
 struct Filling(MemoryJournal, Mutex<usize>);
