@@ -31,6 +31,7 @@ pub(crate) enum Code {
     QuerySyntax,
     QueryType,
     Unreadable,
+    UnsupportedEncoding,
     UnsupportedMedia,
 }
 
@@ -48,6 +49,7 @@ impl Code {
             Self::QuerySyntax => "query_syntax",
             Self::QueryType => "query_type",
             Self::Unreadable => "invalid_body",
+            Self::UnsupportedEncoding => "unsupported_encoding",
             Self::UnsupportedMedia => "unsupported_media",
         }
     }
@@ -65,7 +67,9 @@ impl Code {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedEncoding | Self::UnsupportedMedia => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
         }
     }
 
@@ -91,6 +95,9 @@ impl Code {
                 ("The query compares what cannot be compared", "クエリーの比較が成り立ちません")
             }
             Self::Unreadable => ("The body cannot be read", "本文を読み取れません"),
+            Self::UnsupportedEncoding => {
+                ("The encoding is not known", "未対応のエンコーディングです")
+            }
             Self::UnsupportedMedia => ("The media type is not known", "未対応のメディアタイプです"),
         }
     }
@@ -148,7 +155,12 @@ impl Problem {
             StatusCode::NOT_FOUND => Code::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
             StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMedia,
+            // Handlers name the media types they take themselves.
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                let detail = "the body's encoding is not taken; send it plain or as gzip, deflate \
+                              or zstd";
+                return Some(Self::new(Code::UnsupportedEncoding, detail));
+            }
             StatusCode::FORBIDDEN => Code::Forbidden,
             StatusCode::BAD_REQUEST => Code::InvalidParameter,
             _ => return None,

@@ -100,6 +100,35 @@ async fn problems_keep_the_headers_of_other_layers() {
     assert_eq!(text(response).await["code"], "method_not_allowed");
 }
 
+/// R-049.
+#[tokio::test]
+async fn an_unknown_encoding_is_named() {
+    for encoding in ["br", "gzip, gzip", "x"] {
+        let headers = [("content-type", JSON), ("content-encoding", encoding)];
+        let response =
+            ask(in_memory(), request(Method::POST, "/api/logs", &headers, "{}".into())).await;
+        assert_eq!(response.status(), 415);
+        assert_eq!(text(response).await["code"], "unsupported_encoding");
+    }
+}
+
+/// A bomb is stopped by what comes out of it.
+#[tokio::test]
+async fn the_limit_of_a_body_is_that_of_its_content() {
+    // 17 MiB of blanks, as one run of zstd (RFC 8878: a frame without size, blocks of type RLE).
+    let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];
+    for left in (0..17 * 8_u32).rev() {
+        let header = (128 << 10) << 3 | 1 << 1 | u32::from(left == 0);
+        bomb.extend_from_slice(&header.to_le_bytes()[..3]);
+        bomb.push(b' ');
+    }
+    let headers = [("content-type", JSON), ("content-encoding", "zstd")];
+    let response =
+        ask(in_memory(), request(Method::POST, "/api/logs", &headers, bomb.into())).await;
+    assert_eq!(response.status(), 413);
+    assert_eq!(text(response).await["code"], "payload_too_large");
+}
+
 /// A journal that takes so many batches and no more.
 #[derive(Debug)]
 struct Filling(MemoryJournal, Mutex<usize>);
