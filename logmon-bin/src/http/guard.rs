@@ -57,6 +57,16 @@ impl Guard {
         Err(Problem::new(Code::MisdirectedHost, detail))
     }
 
+    /// Refuses what is not a browser's question whether a page of a named origin may call.
+    fn check_preflight(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+        let is_named = self.origins.iter().any(|known| Some(known.as_str()) == origin);
+        if is_named && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::MethodNotAllowed, "OPTIONS is not possible here"))
+    }
+
     /// Refuses pages of other origins. Programs send no origin and are allowed.
     pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let Some(origin) = headers.get(header::ORIGIN) else {
@@ -116,12 +126,12 @@ pub(super) async fn outermost(State(app): State<App>, request: Request, next: Ne
         request_id: Some(request_id.clone()),
         is_japanese: Context::prefers_japanese(headers),
     };
-    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let checked = app
-        .0
-        .guard
-        .check_host(headers)
-        .and_then(|()| if is_change { app.0.guard.check_origin(headers) } else { Ok(()) });
+    let guard = &app.0.guard;
+    let checked = guard.check_host(headers).and_then(|()| match *request.method() {
+        Method::GET | Method::HEAD => Ok(()),
+        Method::OPTIONS => guard.check_preflight(headers),
+        _ => guard.check_origin(headers),
+    });
     let response = match checked {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),

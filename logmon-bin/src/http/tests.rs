@@ -100,6 +100,28 @@ async fn problems_keep_the_headers_of_other_layers() {
     assert_eq!(text(response).await["code"], "method_not_allowed");
 }
 
+///
+#[tokio::test]
+async fn options_is_only_the_preflight_of_a_named_origin() {
+    let asks = ("access-control-request-method", "POST");
+    for (headers, status) in [
+        (vec![("origin", "https://good.example"), asks], 200),
+        (vec![("origin", "https://evil.example"), asks], 405),
+        (vec![("origin", "https://good.example")], 405),
+        (vec![], 405),
+    ] {
+        let options = request(Method::OPTIONS, "/api/logs", &headers, Body::empty());
+        let response = ask(in_memory(), options).await;
+        assert_eq!(response.status(), status, "{headers:?}");
+        let names = |name: &header::HeaderName| name.as_str().starts_with("access-control-");
+        assert_eq!(response.headers().keys().any(names), status == 200, "{headers:?}");
+    }
+    for method in [Method::TRACE, Method::DELETE] {
+        let response = ask(in_memory(), request(method, "/", &[], Body::empty())).await;
+        assert_eq!(response.status(), 405);
+    }
+}
+
 ///
 #[tokio::test]
 async fn an_unknown_encoding_is_named() {
