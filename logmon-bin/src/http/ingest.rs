@@ -25,6 +25,9 @@ const KNOWN: &[&str] = &["tag", "source", "level", "wait", "on_error", "dry_run"
 /// The most faults that an answer lists.
 const MAX_ERRORS: usize = 100;
 
+/// The most events of one body. Small ones take far more room in memory than on the wire.
+const MAX_EVENTS: usize = 500_000;
+
 /// How many bytes of packed entries make one batch.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -111,15 +114,17 @@ fn take(app: &App, wishes: &Wishes, headers: &HeaderMap, body: &[u8]) -> Result<
     let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
     let media = media.unwrap_or("application/json").split(';').next().unwrap_or("").trim();
     let mut packer = Packer::new(app, &wishes.defaults);
+    // One more than there may be tells that there are too many.
+    let most = MAX_EVENTS + 1;
     match media.to_ascii_lowercase().as_str() {
         "application/json" => match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'[') => array_elements(body).for_each(|element| packer.json(element)),
+            Some(b'[') => array_elements(body).take(most).for_each(|element| packer.json(element)),
             _ => packer.json(Ok(Element { index: 0, offset: 0, bytes: body })),
         },
         "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-            lines(body).for_each(|line| packer.json(Ok(line)));
+            lines(body).take(most).for_each(|line| packer.json(Ok(line)));
         }
-        "text/plain" => lines(body).for_each(|line| packer.text(&line)),
+        "text/plain" => lines(body).take(most).for_each(|line| packer.text(&line)),
         other => {
             let detail = format!(
                 "`{other}` is not taken; send application/json, application/x-ndjson or text/plain"
@@ -127,7 +132,12 @@ fn take(app: &App, wishes: &Wishes, headers: &HeaderMap, body: &[u8]) -> Result<
             return Err(Problem::new(Code::UnsupportedMedia, detail));
         }
     }
-    Ok(packer.finish())
+    let taken = packer.finish();
+    if taken.accepted + taken.rejected > MAX_EVENTS {
+        let detail = format!("a body has at most {MAX_EVENTS} events; send it in parts");
+        return Err(Problem::new(Code::PayloadTooLarge, detail));
+    }
+    Ok(taken)
 }
 
 /// Packs events into batches of bounded size.

@@ -134,6 +134,21 @@ async fn an_unknown_encoding_is_named() {
     }
 }
 
+///
+#[tokio::test]
+async fn events_of_a_body_are_limited() {
+    for (media, body) in [
+        ("application/x-ndjson", "{}\n".repeat(500_001)),
+        (JSON, format!("[{}{{}}]", "{},".repeat(500_000))),
+        ("text/plain", "a\n".repeat(500_001)),
+    ] {
+        let (status, problem) = post(in_memory(), media, body).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (413, &json!("payload_too_large")));
+    }
+    let (status, answer) = post(in_memory(), JSON, "[".repeat(10_000_000)).await;
+    assert_eq!((status.as_u16(), &answer["rejected"]), (400, &json!(1)));
+}
+
 /// A bomb is stopped by what comes out of it.
 #[tokio::test]
 async fn the_limit_of_a_body_is_that_of_its_content() {
