@@ -28,6 +28,9 @@ const MAX_ERRORS: usize = 100;
 /// The most events of one body. Small ones take far more room in memory than on the wire.
 const MAX_EVENTS: usize = 500_000;
 
+/// The mark that some writers put before their text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// How many bytes of packed entries make one batch.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -116,15 +119,16 @@ fn take(app: &App, wishes: &Wishes, headers: &HeaderMap, body: &[u8]) -> Result<
     let mut packer = Packer::new(app, &wishes.defaults);
     // One more than there may be tells that there are too many.
     let most = MAX_EVENTS + 1;
+    let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     match media.to_ascii_lowercase().as_str() {
-        "application/json" => match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        "application/json" => match text.trim_ascii_start().first() {
             Some(b'[') => array_elements(body).take(most).for_each(|element| packer.json(element)),
             _ => packer.json(Ok(Element { index: 0, offset: 0, bytes: body })),
         },
         "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => {
             lines(body).take(most).for_each(|line| packer.json(Ok(line)));
         }
-        "text/plain" => lines(body).take(most).for_each(|line| packer.text(&line)),
+        "text/plain" => lines(text).take(most).for_each(|line| packer.text(&line)),
         other => {
             let detail = format!(
                 "`{other}` is not taken; send application/json, application/x-ndjson or text/plain"

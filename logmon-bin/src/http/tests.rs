@@ -149,6 +149,16 @@ async fn events_of_a_body_are_limited() {
     assert_eq!((status.as_u16(), &answer["rejected"]), (400, &json!(1)));
 }
 
+///
+#[tokio::test]
+async fn a_byte_order_mark_is_passed_over() {
+    let mark = "\u{feff}";
+    let (status, answer) = post(in_memory(), JSON, format!("{mark}[{{}}, {{}}]")).await;
+    assert_eq!((status.as_u16(), &answer["accepted"]), (200, &json!(2)));
+    let (_, answer) = post(in_memory(), JSON, format!("{mark}{{\"a\": tru}}")).await;
+    assert_eq!(answer["errors"][0]["offset"], 12);
+}
+
 /// A bomb is stopped by what comes out of it.
 #[tokio::test]
 async fn the_limit_of_a_body_is_that_of_its_content() {
