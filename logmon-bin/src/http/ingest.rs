@@ -64,7 +64,7 @@ pub(super) async fn ingest(
     if wishes.is_dry {
         return Ok(dry_answer(&wishes, &taken));
     }
-    if taken.accepted == 0 || (wishes.aborts && taken.rejected > 0) {
+    if taken.rejected > 0 && (wishes.aborts || taken.accepted == 0) {
         return Ok(taken.answer(StatusCode::BAD_REQUEST, 0, None));
     }
     let commits: Vec<_> = taken

@@ -149,6 +149,13 @@ async fn events_of_a_body_are_limited() {
     assert_eq!((status.as_u16(), &answer["rejected"]), (400, &json!(1)));
 }
 
+#[tokio::test]
+async fn nothing_to_store_is_no_fault() {
+    for (media, body) in [(JSON, "[]"), ("application/x-ndjson", "\n"), ("text/plain", "")] {
+        assert_eq!(post(in_memory(), media, body).await.0, 200, "{media}");
+    }
+}
+
 ///
 #[tokio::test]
 async fn a_byte_order_mark_is_passed_over() {
