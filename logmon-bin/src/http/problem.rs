@@ -36,7 +36,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Forbidden => "forbidden",
             Self::InvalidCursor => "invalid_cursor",
@@ -106,6 +106,10 @@ impl Code {
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), extra: Map::new(), retry_after: None }
+    }
+
+    pub(crate) const fn code(&self) -> Code {
+        self.code
     }
 
     /// A parameter that cannot be used.

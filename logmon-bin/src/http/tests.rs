@@ -216,6 +216,26 @@ impl Journal for Filling {
     }
 }
 
+/// What was stored is not called refused: it would be sent again and stored twice.
+#[tokio::test]
+async fn tells_which_events_a_full_journal_refused() {
+    let filling =
+        |batches| app(Arc::new(Filling(MemoryJournal::new(1 << 24), Mutex::new(batches))), None);
+    // Six events of 300 kB: four make a batch.
+    let body = vec![format!("{{\"message\": \"{}\"}}", "x".repeat(300_000)); 6].join("\n");
+    let (status, answer) = post(filling(1), "application/x-ndjson", body.clone()).await;
+    assert_eq!(status, 207);
+    assert_eq!((&answer["accepted"], &answer["rejected"]), (&json!(4), &json!(2)));
+    assert_eq!(answer["errors"][0]["code"], "overloaded");
+    assert_eq!(
+        (&answer["errors"][0]["index"], &answer["errors"][0]["last_index"]),
+        (&json!(4), &json!(5))
+    );
+    assert_eq!(answer["last_seq"], "4");
+    let (status, problem) = post(filling(0), "application/x-ndjson", body).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("overloaded")));
+}
+
 /// A journal on disk with events of these timestamps, and the number of the first.
 async fn stored(seconds: &[i64]) -> (tempfile::TempDir, App, u64) {
     let folder = tempfile::tempdir().unwrap();
