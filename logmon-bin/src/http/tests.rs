@@ -259,6 +259,32 @@ fn begun(start: Start, first: u64) -> u64 {
     }
 }
 
+/// A stream from a time has every event of that time and later, also those that came before an
+/// older one.
+#[tokio::test]
+async fn a_late_event_does_not_hide_those_before_it() {
+    let (_folder, app, first) = stored(&[50, 105, 107, 101, 110]).await;
+    let all = Filter::parse("").unwrap();
+    let start = start::from_text(&app, "100", &all).await.unwrap();
+    assert_eq!(begun(start, first), 1);
+    assert_eq!(start::from_text(&app, "200", &all).await.unwrap(), Start::Head);
+    // More than one page, against the order of time.
+    let backwards: Vec<i64> = (0..2_500).rev().map(|at| 1_000 + at).collect();
+    let (_folder, app, first) = stored(&backwards).await;
+    let start = start::from_text(&app, "2000", &all).await.unwrap();
+    assert_eq!(begun(start, first), 0);
+}
+
+/// One event from a clock that is ahead does not bring the whole past with it.
+#[tokio::test]
+async fn the_last_events_are_the_last_that_came() {
+    let seconds: Vec<i64> = std::iter::once(4_000_000_000).chain(0..100).collect();
+    let (_folder, app, first) = stored(&seconds).await;
+    let all = Filter::parse("").unwrap();
+    assert_eq!(begun(start::last(&app, 10, &all).await.unwrap(), first), 91);
+    assert_eq!(start::last(&in_memory(), 10, &all).await.unwrap(), Start::Head);
+}
+
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
