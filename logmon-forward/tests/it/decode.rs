@@ -3,7 +3,7 @@
 use crate::common::*;
 
 use logmon_core::TimeUnit;
-use logmon_forward::codec::{AckWire, EmptyTag, InvalidEvent, Mode, Settings, Warning};
+use logmon_forward::codec::{AckWire, EmptyTag, InvalidEvent, Message, Mode, Settings, Warning};
 use rmpv::Value as V;
 
 const SECOND: i64 = 1_000_000_000;
@@ -778,7 +778,8 @@ fn events_of_a_message_are_limited() {
     };
     let mut settings = Settings::default();
     settings.limits.max_message_events = 1_000;
-    let modes: [(&str, &dyn Fn(usize) -> Vec<u8>); 7] = [
+    type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+    let modes: [(&str, Make<'_>); 7] = [
         ("forward", &|count| forward(tiny(count))),
         ("packed", &|count| pack(tiny(count))),
         ("gzip", &|count| pack(gzip(&tiny(count)))),
@@ -790,7 +791,7 @@ fn events_of_a_message_are_limited() {
     for (name, message) in modes {
         let bytes = [message(1_000), message(1_001), message(1)].concat();
         let (messages, error) = decode_pieces(settings.clone(), [&bytes[..]]);
-        let events: Vec<_> = messages.iter().map(|message| message.events()).collect();
+        let events: Vec<_> = messages.iter().map(Message::events).collect();
         assert_eq!((error, events), (None, vec![1_000, 0, 1]), "{name}");
         assert_eq!(refused(&messages), [("too_many_events", 1)], "{name}");
         assert!(messages[1].is_refused() && messages[1].batches.is_empty());
