@@ -753,6 +753,9 @@ fn decompression_waits_for_room() {
     assert_eq!(little, 54 * 1032);
 }
 
+/// Makes a message of so many events.
+type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+
 /// A payload of tiny events, whose index would take ten times its bytes, is refused as a whole in
 /// every mode, and the connection goes on.
 #[test]
@@ -778,7 +781,6 @@ fn events_of_a_message_are_limited() {
     };
     let mut settings = Settings::default();
     settings.limits.max_message_events = 1_000;
-    type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
     let modes: [(&str, Make<'_>); 7] = [
         ("forward", &|count| forward(tiny(count))),
         ("packed", &|count| pack(tiny(count))),
@@ -872,7 +874,7 @@ fn metadata_does_not_grow_without_bound() {
 mod json {
     use super::*;
 
-    fn decode_json(text: &str) -> Vec<logmon_forward::codec::Message> {
+    fn decode_json(text: &str) -> Vec<Message> {
         decode(text.as_bytes())
     }
 
