@@ -291,7 +291,7 @@ fn without_a_store_only_live_works() {
     server.post("/api/logs", "application/json", r#"{"message": "y"}"#).ok();
     let batch = std::iter::from_fn(|| events.next_event()).find(|event| event.name == "batch");
     assert_eq!(batch.unwrap().data["logs"][0]["message"], "y");
-    server.get("/api/logs/stream?last=5").problem(400, "invalid_parameter");
+    server.get("/api/logs/stream?from=now-1h").problem(400, "invalid_parameter");
 }
 
 #[test]

@@ -70,6 +70,28 @@ struct Raw {
     seq: Option<Value>,
     #[serde(default)]
     n: Value,
+    keep: Option<Value>,
+    max_rate: Option<Value>,
+    fields: Option<Value>,
+    histogram: Option<Value>,
+}
+
+impl Raw {
+    /// Refuses what the protocol has and this server does not do yet, as doing without it in
+    /// silence would be a wrong answer.
+    fn check_possible(&self) -> Result<(), Problem> {
+        let wishes = [
+            ("keep", &self.keep),
+            ("max_rate", &self.max_rate),
+            ("fields", &self.fields),
+            ("histogram", &self.histogram),
+        ];
+        let is_nothing = |wish: &Value| wish.is_null() || *wish == 0;
+        match wishes.iter().find(|(_, wish)| wish.as_ref().is_some_and(|wish| !is_nothing(wish))) {
+            Some((name, _)) => Err(Problem::parameter(name, "this server cannot do that yet")),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -116,6 +138,7 @@ impl Request {
             "ping" => return Ok(Self::Ping { n: raw.n }),
             "unsubscribe" => return Ok(Self::Unsubscribe { sub }),
             "subscribe" => {
+                raw.check_possible()?;
                 let wish = Box::new(Wish {
                     from: from(raw.from.as_ref())?,
                     last: raw.last.unwrap_or(0),
@@ -211,6 +234,7 @@ mod tests {
             (r#"{"t":"sing","sub":"a"}"#, Some("a")),
             (r#"{"t":"ack","sub":"a","seq":-1}"#, Some("a")),
             (r#"{"t":"subscribe","sub":"a","from":5}"#, Some("a")),
+            (r#"{"t":"subscribe","sub":"a","keep":"level>=error"}"#, Some("a")),
         ] {
             assert_eq!(Request::parse(text).unwrap_err().0.as_deref(), sub, "{text}");
         }
