@@ -3,7 +3,7 @@
 use crate::common::*;
 
 use logmon_core::TimeUnit;
-use logmon_forward::codec::{AckWire, EmptyTag, InvalidEvent, Mode, Settings, Warning};
+use logmon_forward::codec::{AckWire, EmptyTag, InvalidEvent, Message, Mode, Settings, Warning};
 use rmpv::Value as V;
 
 const SECOND: i64 = 1_000_000_000;
@@ -778,19 +778,19 @@ fn events_of_a_message_are_limited() {
     };
     let mut settings = Settings::default();
     settings.limits.max_message_events = 1_000;
-    let modes: [(&str, &dyn Fn(usize) -> Vec<u8>); 7] = [
-        ("forward", &|count| forward(tiny(count))),
-        ("packed", &|count| pack(tiny(count))),
-        ("gzip", &|count| pack(gzip(&tiny(count)))),
-        ("zstd", &|count| pack(zstd(&tiny(count)))),
-        ("metadata", &with_metadata),
-        ("nested", &nested),
-        ("json", &json),
-    ];
-    for (name, message) in modes {
-        let bytes = [message(1_000), message(1_001), message(1)].concat();
+    let counts = [1_000, 1_001, 1];
+    for (name, sent) in [
+        ("forward", counts.map(|count| forward(tiny(count)))),
+        ("packed", counts.map(|count| pack(tiny(count)))),
+        ("gzip", counts.map(|count| pack(gzip(&tiny(count))))),
+        ("zstd", counts.map(|count| pack(zstd(&tiny(count))))),
+        ("metadata", counts.map(with_metadata)),
+        ("nested", counts.map(nested)),
+        ("json", counts.map(json)),
+    ] {
+        let bytes = sent.concat();
         let (messages, error) = decode_pieces(settings.clone(), [&bytes[..]]);
-        let events: Vec<_> = messages.iter().map(|message| message.events()).collect();
+        let events: Vec<_> = messages.iter().map(Message::events).collect();
         assert_eq!((error, events), (None, vec![1_000, 0, 1]), "{name}");
         assert_eq!(refused(&messages), [("too_many_events", 1)], "{name}");
         assert!(messages[1].is_refused() && messages[1].batches.is_empty());
@@ -871,7 +871,7 @@ fn metadata_does_not_grow_without_bound() {
 mod json {
     use super::*;
 
-    fn decode_json(text: &str) -> Vec<logmon_forward::codec::Message> {
+    fn decode_json(text: &str) -> Vec<Message> {
         decode(text.as_bytes())
     }
 
