@@ -68,7 +68,11 @@ struct RunArgs {
 
 impl RunArgs {
     fn config(self) -> Result<Config, ConfigError> {
-        let mut raw = RawConfig::load(self.config.as_deref(), std::env::vars())?;
+        // Variables that are no text are none of ours; `std::env::vars` would panic at them.
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let mut raw = RawConfig::load(self.config.as_deref(), environment)?;
         raw.data_dir = self.data_dir.or(raw.data_dir);
         raw.forward.listen = self.forward.or(raw.forward.listen);
         raw.http.listen = self.http.or(raw.http.listen);

@@ -15,7 +15,7 @@ pub(crate) struct Client {
     url: String,
 }
 
-/// The server understood and said no.
+/// The server understood and said no, as it would again.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Refused(String);
@@ -72,9 +72,6 @@ impl Client {
     ) -> anyhow::Result<Body> {
         let url = format!("{}{path}", self.url);
         let mut request = self.agent.get(&url).query_pairs(pairs.iter().copied());
-        if path.ends_with("/stream") {
-            request = request.config().timeout_recv_body(None).build();
-        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -85,8 +82,9 @@ impl Client {
         let status = response.status();
         let body = response.into_body().read_to_string().unwrap_or_default();
         let problem: Value = serde_json::from_str(&body).unwrap_or_default();
-        Err(Refused(told(&problem).unwrap_or_else(|| format!("the server answered {status}")))
-            .into())
+        let text = told(&problem).unwrap_or_else(|| format!("the server answered {status}"));
+        let is_final = status.is_client_error() && !matches!(status.as_u16(), 408 | 429);
+        if is_final { Err(Refused(text).into()) } else { Err(anyhow::anyhow!(text)) }
     }
 }
 

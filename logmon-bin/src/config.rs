@@ -14,6 +14,9 @@ use logmon_core::{FieldMap, TimeUnit};
 
 pub(crate) use raw::{RawConfig, nearest};
 
+/// The most connections a listener can be told to hold.
+const MAX_CONNECTIONS: u32 = 1_000_000;
+
 /// Everything the binary needs to know, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -48,7 +51,7 @@ pub(crate) struct Http {
     /// Names the server may be called by, beside IP literals and `localhost`.
     pub(crate) hosts: Vec<String>,
     pub(crate) max_body_bytes: usize,
-    pub(crate) max_connections: usize,
+    pub(crate) max_connections: u32,
 }
 
 /// Where events are kept to be searched.
@@ -146,7 +149,8 @@ impl raw::RawForward {
             default_tag: self.default_tag,
             time_unit,
             max_message_bytes: max_message,
-            max_connections: self.max_connections.unwrap_or(10_000),
+            max_connections: connections("forward.max_connections", self.max_connections, 10_000)?
+                as usize,
         })
     }
 }
@@ -178,7 +182,7 @@ impl raw::RawHttp {
             origins: self.cors_origins,
             hosts: self.hosts,
             max_body_bytes: size("http.max_body_bytes", self.max_body_bytes.as_deref(), 32 << 20)?,
-            max_connections: self.max_connections.unwrap_or(1_000),
+            max_connections: connections("http.max_connections", self.max_connections, 1_000)?,
         })
     }
 }
@@ -236,6 +240,14 @@ fn size(name: &str, text: Option<&str>, default: usize) -> Result<usize, ConfigE
     let Some(text) = text else { return Ok(default) };
     let bytes = crate::units::bytes(text).map_err(|problem| ConfigError::new(name, problem))?;
     usize::try_from(bytes).map_err(|_| ConfigError::new(name, format!("{text} is too much")))
+}
+
+/// A number of connections: none at all would be of no use.
+fn connections(name: &str, number: Option<usize>, default: u32) -> Result<u32, ConfigError> {
+    let Some(number) = number else { return Ok(default) };
+    u32::try_from(number).ok().filter(|number| (1..=MAX_CONNECTIONS).contains(number)).ok_or_else(
+        || ConfigError::new(name, format!("{number} is not from 1 to {MAX_CONNECTIONS}")),
+    )
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use logmon_core::{FieldMap, Hub, Journal, Store};
 use tokio::sync::watch;
 
 mod batcher;
+mod connection;
 mod cursor;
 mod guard;
 mod health;
@@ -90,3 +91,6 @@ impl App {
             .with_state(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,11 +11,14 @@ pub(crate) fn output() -> BufWriter<Stdout> {
 
 /// Writes an event of the API as `time level source message key=value …`.
 ///
-/// Control characters of the event, escape sequences and marks that turn the direction of writing
-/// are shown, not obeyed.
+/// Control characters of the event, escape sequences, marks that turn the direction of writing and
+/// marks without width are shown, not obeyed.
 pub(crate) fn write_event(out: &mut impl Write, json: &str) -> std::io::Result<()> {
     let has_colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let event: Value = serde_json::from_str(json).unwrap_or_default();
+    let Ok(event) = serde_json::from_str::<Value>(json) else {
+        // Nested deeper than can be taken apart.
+        return writeln!(out, "{}", safe(json));
+    };
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or("-");
     let level = text("level");
     let (on, off) = if has_colour { (colour(level), "\x1b[0m") } else { ("", "") };
@@ -45,7 +48,8 @@ fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let acts = c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}');
         if acts {
             out.extend(c.escape_default());
         } else {
@@ -66,14 +70,14 @@ mod tests {
             "timestamp": "2026-11-22T14:03:05.123456789Z",
             "level": "WARN",
             "source": null,
-            "message": "a\u{1b}]52;c;AAAA\u{7}b\r\n\u{202e}c",
+            "message": "a\u{1b}]52;c;AAAA\u{7}b\r\n\u{202e}c\u{200b}",
             "metadata": {"n": 1, "s": "x\ty"},
         });
         let mut out = Vec::new();
         write_event(&mut out, &json.to_string()).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "2026-11-22T14:03:05.123Z WARN  - a\\u{1b}]52;c;AAAA\\u{7}b\\r\\n\\u{202e}c n=1 s=x\\ty\n"
+            "2026-11-22T14:03:05.123Z WARN  - a\\u{1b}]52;c;AAAA\\u{7}b\\r\\n\\u{202e}c\\u{200b} n=1 s=x\\ty\n"
         );
     }
 }

@@ -20,6 +20,8 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_ansi(has_colour)
         .with_writer(std::io::stderr)
+        // It would tell of a closed standard error there, and panic.
+        .log_internal_errors(false)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::ServerArgs;
 use super::search::Output;
@@ -82,23 +84,33 @@ fn open(client: &Client, args: &TailArgs, cursor: Option<&str>) -> anyhow::Resul
     client.stream("/api/logs/stream", &pairs, cursor)
 }
 
+/// The events of a batch, not read: they may be nested deeper than a reader likes.
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    logs: Vec<&'a RawValue>,
+}
+
 /// Prints until the stream ends. An error means that the output is closed.
 fn print(form: Output, stream: &Stream, cursor: &mut Option<String>) -> std::io::Result<()> {
     let mut out = terminal::output();
     while let Some(StreamEvent { name, id, data }) = stream.next_event() {
-        let data: Value = serde_json::from_str(&data).unwrap_or_default();
         match name.as_str() {
             "batch" => {
-                for log in data.get("logs").and_then(Value::as_array).into_iter().flatten() {
-                    let line = log.to_string();
+                let Ok(Batch { logs }) = serde_json::from_str(&data) else {
+                    eprintln!("logmon: the server sent what cannot be read");
+                    return Ok(()); // and is asked for again
+                };
+                for log in logs {
                     match form {
-                        Output::Json => writeln!(out, "{line}")?,
-                        Output::Pretty => terminal::write_event(&mut out, &line)?,
+                        Output::Json => writeln!(out, "{}", log.get())?,
+                        Output::Pretty => terminal::write_event(&mut out, log.get())?,
                     }
                 }
                 out.flush()?;
             }
             "dropped" => {
+                let data: Value = serde_json::from_str(&data).unwrap_or_default();
                 let count = data.get("count").and_then(Value::as_u64);
                 let count =
                     count.map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());

@@ -121,6 +121,14 @@ impl RawConfig {
             Some(file) => read(file)?,
             None => toml::Table::new(),
         };
+        // The first system's PORT gives way to our own names, and FRONTEND_URL adds to them, in
+        // whatever order the environment holds them.
+        let mut environment: Vec<_> = environment.collect();
+        environment.sort_by_key(|(name, _)| match name.as_str() {
+            "PORT" => 0,
+            "FRONTEND_URL" => 2,
+            _ => 1,
+        });
         for (name, value) in environment {
             lay_over(&mut table, &name, value)?;
         }

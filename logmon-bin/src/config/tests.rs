@@ -115,6 +115,27 @@ fn the_environment_goes_over_the_file() {
     assert!(load("", &[("PORT", "many")]).unwrap_err().starts_with("PORT: "));
 }
 
+/// The environment has no order.
+#[test]
+fn our_own_names_go_over_those_of_the_first_system() {
+    let own = ("LOGMON_HTTP_LISTEN", "127.0.0.1:7");
+    let list = ("LOGMON_HTTP_CORS_ORIGINS", "http://a.example");
+    let front = ("FRONTEND_URL", "http://b.example");
+    for environment in [[own, ("PORT", "8"), front, list], [list, front, ("PORT", "8"), own]] {
+        let config = load("", &environment).unwrap();
+        assert_eq!(config.http.listen.port(), 7);
+        assert_eq!(config.http.origins, ["http://a.example", "http://b.example"]);
+    }
+}
+
+#[test]
+fn no_connections_and_far_too_many_are_refused() {
+    for number in ["0", "9223372036854775807"] {
+        let error = load(&format!("[http]\nmax_connections = {number}\n"), &[]).unwrap_err();
+        assert!(error.starts_with("http.max_connections: "), "{error}");
+    }
+}
+
 /// Section 11 of the design: never open to other machines by accident.
 #[test]
 fn refuses_an_open_address_without_a_word() {

@@ -57,16 +57,20 @@ impl Guard {
         Err(Problem::new(Code::MisdirectedHost, detail))
     }
 
+    /// Refuses what is not a browser's question whether a page of a named origin may call.
+    fn check_preflight(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+        let is_named = self.origins.iter().any(|known| Some(known.as_str()) == origin);
+        if is_named && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::MethodNotAllowed, "OPTIONS is not possible here"))
+    }
+
     /// Refuses pages of other origins. Programs send no origin and are allowed.
     pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let Some(origin) = headers.get(header::ORIGIN) else {
-            return match headers.get(header::COOKIE) {
-                // A browser that sends cookies on an upgrade also tells where the page is from.
-                Some(_) => {
-                    Err(Problem::new(Code::Forbidden, "a request with a cookie needs an Origin"))
-                }
-                None => Ok(()),
-            };
+            return check_site(headers);
         };
         let origin = origin.to_str().unwrap_or("");
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
@@ -85,6 +89,21 @@ impl Guard {
     }
 }
 
+/// Refuses a request without an origin that comes from a page elsewhere. Browsers name no origin
+/// where a page reads from its own server, but say that it is the same.
+fn check_site(headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = |detail: &str| Err(Problem::new(Code::Forbidden, detail));
+    match headers.get(HeaderName::FETCH_SITE).map(HeaderValue::as_bytes) {
+        Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => refused("a request of another site needs an Origin"),
+        // A browser that sends cookies also tells where the page is from.
+        None if headers.contains_key(header::COOKIE) => {
+            refused("a request with a cookie needs an Origin")
+        }
+        None => Ok(()),
+    }
+}
+
 /// The name in a `Host` header, without port and brackets.
 fn host_name(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
@@ -99,6 +118,7 @@ pub(super) struct HeaderName;
 impl HeaderName {
     pub(super) const LAST_EVENT_ID: header::HeaderName =
         header::HeaderName::from_static("last-event-id");
+    const FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
     pub(super) const REQUEST_ID: header::HeaderName =
         header::HeaderName::from_static("x-request-id");
 }
@@ -116,12 +136,12 @@ pub(super) async fn outermost(State(app): State<App>, request: Request, next: Ne
         request_id: Some(request_id.clone()),
         is_japanese: Context::prefers_japanese(headers),
     };
-    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let checked = app
-        .0
-        .guard
-        .check_host(headers)
-        .and_then(|()| if is_change { app.0.guard.check_origin(headers) } else { Ok(()) });
+    let guard = &app.0.guard;
+    let checked = guard.check_host(headers).and_then(|()| match *request.method() {
+        Method::GET | Method::HEAD => Ok(()),
+        Method::OPTIONS => guard.check_preflight(headers),
+        _ => guard.check_origin(headers),
+    });
     let response = match checked {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -198,5 +218,9 @@ mod tests {
             assert!(!check(&[("host", "localhost:4000"), ("origin", origin)]), "{origin}");
         }
         assert!(!check(&[("host", "localhost:4000"), ("cookie", "a=b")]), "a cookie and no origin");
+        // What a browser sends where a page reads a stream of its own server: other servers of the
+        // same machine may have set the cookie.
+        assert!(check(&[("cookie", "a=b"), ("sec-fetch-site", "same-origin")]));
+        assert!(!check(&[("sec-fetch-site", "cross-site")]));
     }
 }

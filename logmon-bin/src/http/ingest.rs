@@ -7,7 +7,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use logmon_core::{AppendError, Entries, Index, Level, NewBatch, Reading, Tag, Timestamp};
+use logmon_core::{AppendError, Commit, Entries, Index, Level, NewBatch, Reading, Tag, Timestamp};
 use serde_json::{Value, json};
 
 use super::App;
@@ -25,6 +25,12 @@ const KNOWN: &[&str] = &["tag", "source", "level", "wait", "on_error", "dry_run"
 /// The most faults that an answer lists.
 const MAX_ERRORS: usize = 100;
 
+/// The most events of one body. Small ones take far more room in memory than on the wire.
+const MAX_EVENTS: usize = 500_000;
+
+/// The mark that some writers put before their text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// How many bytes of packed entries make one batch.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -39,10 +45,17 @@ struct Wishes {
 
 /// A body taken apart: packed batches and what could not be read.
 struct Taken {
-    batches: Vec<Entries>,
+    parts: Vec<Part>,
     accepted: usize,
     rejected: usize,
     errors: Vec<Value>,
+}
+
+/// A batch, and the first and last index of its events in the body.
+struct Part {
+    first: usize,
+    last: usize,
+    entries: Entries,
 }
 
 /// `POST /api/logs`.
@@ -54,27 +67,23 @@ pub(super) async fn ingest(
 ) -> Result<Response, Problem> {
     let wishes = Wishes::read(&Params::parse(query.as_deref()))?;
     let body = body.map_err(|rejection| unreadable_body(&rejection))?;
-    let taken = take(&app, &wishes, &headers, &body)?;
+    let mut taken = take(&app, &wishes, &headers, &body)?;
     if wishes.is_dry {
         return Ok(dry_answer(&wishes, &taken));
     }
-    if taken.accepted == 0 || (wishes.aborts && taken.rejected > 0) {
+    if taken.rejected > 0 && (wishes.aborts || taken.accepted == 0) {
         return Ok(taken.answer(StatusCode::BAD_REQUEST, 0, None));
     }
-    let commits: Vec<_> = taken
-        .batches
-        .iter()
-        .map(|entries| app.0.journal.append(NewBatch::new(wishes.tag.clone(), entries.clone())))
-        .collect();
+    let append =
+        |part: &Part| app.0.journal.append(NewBatch::new(wishes.tag.clone(), part.entries.clone()));
+    let commits: Vec<_> = taken.parts.iter().map(append).collect();
     if !wishes.waits {
         return Ok(taken.answer(StatusCode::ACCEPTED, taken.accepted, None));
     }
-    let mut last = None;
-    for commit in commits {
-        last = Some(commit.await.map_err(|error| refused(&error))?.end_seq - 1);
-    }
-    let status = if taken.rejected > 0 { StatusCode::MULTI_STATUS } else { StatusCode::OK };
-    Ok(taken.answer(status, taken.accepted, last))
+    let (stored, last) = taken.settle(commits).await?;
+    let is_all = taken.rejected == 0 && stored == taken.accepted;
+    let status = if is_all { StatusCode::OK } else { StatusCode::MULTI_STATUS };
+    Ok(taken.answer(status, stored, last))
 }
 
 impl Wishes {
@@ -111,15 +120,18 @@ fn take(app: &App, wishes: &Wishes, headers: &HeaderMap, body: &[u8]) -> Result<
     let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
     let media = media.unwrap_or("application/json").split(';').next().unwrap_or("").trim();
     let mut packer = Packer::new(app, &wishes.defaults);
+    // One more than there may be tells that there are too many.
+    let most = MAX_EVENTS + 1;
+    let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     match media.to_ascii_lowercase().as_str() {
-        "application/json" => match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'[') => array_elements(body).for_each(|element| packer.json(element)),
+        "application/json" => match text.trim_ascii_start().first() {
+            Some(b'[') => array_elements(body).take(most).for_each(|element| packer.json(element)),
             _ => packer.json(Ok(Element { index: 0, offset: 0, bytes: body })),
         },
         "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-            lines(body).for_each(|line| packer.json(Ok(line)));
+            lines(body).take(most).for_each(|line| packer.json(Ok(line)));
         }
-        "text/plain" => lines(body).for_each(|line| packer.text(&line)),
+        "text/plain" => lines(text).take(most).for_each(|line| packer.text(&line)),
         other => {
             let detail = format!(
                 "`{other}` is not taken; send application/json, application/x-ndjson or text/plain"
@@ -127,7 +139,12 @@ fn take(app: &App, wishes: &Wishes, headers: &HeaderMap, body: &[u8]) -> Result<
             return Err(Problem::new(Code::UnsupportedMedia, detail));
         }
     }
-    Ok(packer.finish())
+    let taken = packer.finish();
+    if taken.accepted + taken.rejected > MAX_EVENTS {
+        let detail = format!("a body has at most {MAX_EVENTS} events; send it in parts");
+        return Err(Problem::new(Code::PayloadTooLarge, detail));
+    }
+    Ok(taken)
 }
 
 /// Packs events into batches of bounded size.
@@ -136,14 +153,23 @@ struct Packer<'a> {
     defaults: &'a Defaults,
     payload: Vec<u8>,
     index: Index,
+    /// Of the events in the payload, in the body.
+    indices: Option<(usize, usize)>,
     taken: Taken,
 }
 
 impl<'a> Packer<'a> {
     fn new(app: &App, defaults: &'a Defaults) -> Self {
         let reading = Reading::new(Arc::clone(&app.0.fields), Timestamp::now());
-        let taken = Taken { batches: Vec::new(), accepted: 0, rejected: 0, errors: Vec::new() };
-        Self { reading, defaults, payload: Vec::new(), index: Index::default(), taken }
+        let taken = Taken { parts: Vec::new(), accepted: 0, rejected: 0, errors: Vec::new() };
+        Self {
+            reading,
+            defaults,
+            payload: Vec::new(),
+            index: Index::default(),
+            indices: None,
+            taken,
+        }
     }
 
     fn json(&mut self, element: Result<Element<'_>, elements::Broken>) {
@@ -175,7 +201,11 @@ impl<'a> Packer<'a> {
         let start = self.payload.len();
         self.payload.extend_from_slice(entry);
         match self.index.push(&self.payload, start, &self.reading) {
-            Ok(_) => self.taken.accepted += 1,
+            Ok(_) => {
+                self.taken.accepted += 1;
+                let first = self.indices.map_or(element.index, |(first, _)| first);
+                self.indices = Some((first, element.index));
+            }
             Err(error) => {
                 self.payload.truncate(start);
                 self.reject(
@@ -200,12 +230,11 @@ impl<'a> Packer<'a> {
     }
 
     fn close(&mut self) {
-        if self.index.is_empty() {
-            return;
-        }
+        let Some((first, last)) = self.indices.take() else { return };
         let payload = Bytes::from(std::mem::take(&mut self.payload));
         let index = std::mem::take(&mut self.index);
-        self.taken.batches.push(Entries::new(payload, index, &self.reading));
+        let entries = Entries::new(payload, index, &self.reading);
+        self.taken.parts.push(Part { first, last, entries });
     }
 
     fn finish(mut self) -> Taken {
@@ -215,6 +244,37 @@ impl<'a> Packer<'a> {
 }
 
 impl Taken {
+    /// Waits for what became of the parts; gives the number of events that are stored and the last
+    /// number. A part that was refused is named among the errors, so that it alone is sent again.
+    async fn settle(&mut self, commits: Vec<Commit>) -> Result<(usize, Option<u64>), Problem> {
+        let (mut stored, mut last_seq, mut refused_parts) = (0, None, Vec::new());
+        let mut refusal = None;
+        for (part, commit) in self.parts.iter().zip(commits) {
+            match commit.await {
+                Ok(committed) => {
+                    stored += part.entries.len();
+                    last_seq = Some(committed.end_seq.saturating_sub(1));
+                }
+                Err(error) => {
+                    let problem = refused(&error);
+                    refused_parts.push(json!({
+                        "index": part.first,
+                        "last_index": part.last,
+                        "code": problem.code().name(),
+                        "detail": error.to_string(),
+                    }));
+                    refusal = Some(problem);
+                }
+            }
+        }
+        if let Some(problem) = refusal.filter(|_| stored == 0) {
+            return Err(problem);
+        }
+        self.errors.splice(0..0, refused_parts);
+        self.errors.truncate(MAX_ERRORS);
+        Ok((stored, last_seq))
+    }
+
     fn answer(&self, status: StatusCode, accepted: usize, last_seq: Option<u64>) -> Response {
         let body = json!({
             "accepted": accepted,
@@ -231,8 +291,8 @@ fn dry_answer(wishes: &Wishes, taken: &Taken) -> Response {
     let mut out = b"{\"logs\":[".to_vec();
     let epoch = logmon_core::Epoch::from_bytes([0; 7]);
     let mut is_first = true;
-    for entries in &taken.batches {
-        let batch = NewBatch::new(wishes.tag.clone(), entries.clone());
+    for part in &taken.parts {
+        let batch = NewBatch::new(wishes.tag.clone(), part.entries.clone());
         for log in logmon_core::GroupBuilder::single(epoch, &batch, 0).iter() {
             out.extend_from_slice(if is_first { b"" } else { b"," });
             is_first = false;
@@ -246,6 +306,10 @@ fn dry_answer(wishes: &Wishes, taken: &Taken) -> Response {
 }
 
 fn refused(error: &AppendError) -> Problem {
+    if matches!(error, AppendError::TooLarge { .. }) {
+        // To send it again as it is would not help.
+        return Problem::new(Code::PayloadTooLarge, error.to_string());
+    }
     Problem::new(Code::Overloaded, error.to_string()).retry_after(1)
 }
 

@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 problem documents.
 
+use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use logmon_core::ParseFilterError;
@@ -30,11 +31,12 @@ pub(crate) enum Code {
     QuerySyntax,
     QueryType,
     Unreadable,
+    UnsupportedEncoding,
     UnsupportedMedia,
 }
 
 impl Code {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Forbidden => "forbidden",
             Self::InvalidCursor => "invalid_cursor",
@@ -47,6 +49,7 @@ impl Code {
             Self::QuerySyntax => "query_syntax",
             Self::QueryType => "query_type",
             Self::Unreadable => "invalid_body",
+            Self::UnsupportedEncoding => "unsupported_encoding",
             Self::UnsupportedMedia => "unsupported_media",
         }
     }
@@ -64,7 +67,9 @@ impl Code {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedEncoding | Self::UnsupportedMedia => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
         }
     }
 
@@ -90,6 +95,9 @@ impl Code {
                 ("The query compares what cannot be compared", "クエリーの比較が成り立ちません")
             }
             Self::Unreadable => ("The body cannot be read", "本文を読み取れません"),
+            Self::UnsupportedEncoding => {
+                ("The encoding is not known", "未対応のエンコーディングです")
+            }
             Self::UnsupportedMedia => ("The media type is not known", "未対応のメディアタイプです"),
         }
     }
@@ -98,6 +106,10 @@ impl Code {
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), extra: Map::new(), retry_after: None }
+    }
+
+    pub(crate) const fn code(&self) -> Code {
+        self.code
     }
 
     /// A parameter that cannot be used.
@@ -147,7 +159,12 @@ impl Problem {
             StatusCode::NOT_FOUND => Code::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
             StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMedia,
+            // Handlers name the media types they take themselves.
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                let detail = "the body's encoding is not taken; send it plain or as gzip, deflate \
+                              or zstd";
+                return Some(Self::new(Code::UnsupportedEncoding, detail));
+            }
             StatusCode::FORBIDDEN => Code::Forbidden,
             StatusCode::BAD_REQUEST => Code::InvalidParameter,
             _ => return None,
@@ -209,9 +226,11 @@ impl Context {
         let Some(problem) = told.or_else(|| Problem::of_status(&response)) else {
             return response;
         };
-        let body = self.document_bytes(&problem);
-        let mut filled = (problem.code.status(), body).into_response();
-        let headers = filled.headers_mut();
+        *response.status_mut() = problem.code.status();
+        *response.body_mut() = Body::from(problem.document(self).to_string());
+        // What other layers have put there stays: `Allow`, and what lets another page read this.
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
         headers.insert(
             header::CONTENT_TYPE,
             header::HeaderValue::from_static("application/problem+json"),
@@ -220,11 +239,7 @@ impl Context {
         if let Some(seconds) = problem.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        filled
-    }
-
-    fn document_bytes(&self, problem: &Problem) -> Vec<u8> {
-        problem.document(self).to_string().into_bytes()
+        response
     }
 }
 

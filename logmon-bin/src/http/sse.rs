@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use logmon_core::hub::{Mode, SubscribeOptions, Subscription};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -48,7 +49,7 @@ pub(super) async fn stream(
             return Err(Problem::parameter("format", detail));
         }
     };
-    let resumed = headers.get(HeaderName::LAST_EVENT_ID).map(|id| id.to_str().unwrap_or(""));
+    let resumed = headers.get(HeaderName::LAST_EVENT_ID).map(|id| id.to_str().unwrap_or("?"));
     let begin = match (resumed, params.get("from")) {
         (Some(id), _) if !id.is_empty() => start::from_cursor(id)?,
         (_, None | Some("now" | "head")) if last > 0 => start::last(&app, last, &filter).await?,
@@ -192,10 +193,11 @@ impl Writer {
     /// off in between gets the batch again and not a hole.
     async fn single(&self, logs: &[u8], cursor: &str) -> Result<(), Gone> {
         let array = [b"[", logs, b"]"].concat();
-        let logs: Vec<Value> = serde_json::from_slice(&array).unwrap_or_default();
+        // Not read, only cut: an event may be nested deeper than a reader of JSON likes.
+        let logs: Vec<&RawValue> = serde_json::from_slice(&array).unwrap_or_default();
         let last = logs.len().saturating_sub(1);
         for (at, log) in logs.iter().enumerate() {
-            self.event("log", (at == last).then_some(cursor), &log.to_string()).await?;
+            self.event("log", (at == last).then_some(cursor), log.get()).await?;
         }
         Ok(())
     }

@@ -22,9 +22,8 @@ struct Link {
 fn links(document: &str) -> Vec<Link> {
     let mut links = Vec::new();
     let mut rest = document;
-    while let Some(at) = rest.find("](") {
-        let (before, behind) = rest.split_at(at);
-        let (target, behind) = behind[2..].split_once(')').expect("a link ends");
+    while let Some((before, behind)) = rest.split_once("](") {
+        let (target, behind) = behind.split_once(')').expect("a link ends");
         let text = before.rsplit('[').next().unwrap_or_default();
         if !target.contains("://") && !target.starts_with('#') {
             links.push(Link { text: text.to_owned(), target: target.to_owned() });
@@ -86,14 +85,16 @@ fn defines(source: &str, name: &str) -> bool {
     let kinds = ["fn", "struct", "enum", "trait", "type", "const", "static", "impl", "mod"];
     let is_part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
     source.match_indices(name).any(|(at, _)| {
-        let (before, behind) = (&source[..at], &source[at + name.len()..]);
-        let ends = !behind.starts_with(is_part_of_a_name);
+        let Some((before, behind)) = source.split_at_checked(at) else { return false };
+        let ends =
+            behind.strip_prefix(name).is_some_and(|rest| !rest.starts_with(is_part_of_a_name));
         // `impl Trait for Name` and `impl<T> Name<T>` define methods of Name there.
         let line = before.rsplit('\n').next().unwrap_or_default();
         let word = before.trim_end().rsplit(|c: char| !is_part_of_a_name(c)).next();
         let is_named = word.is_some_and(|word| kinds.contains(&word) || word == "for");
-        ends && (is_named
-            || (line.trim_start().starts_with("impl") && !before.ends_with(is_part_of_a_name)))
+        let is_of_impl =
+            line.trim_start().starts_with("impl") && !before.ends_with(is_part_of_a_name);
+        ends && (is_named || is_of_impl)
     })
 }
 

@@ -28,11 +28,11 @@ pub(super) fn from_json(
     reading: &Reading,
     defaults: &Defaults,
 ) -> Result<Vec<u8>, Fault> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let record = json::to_msgpack(text).map_err(|error| Fault {
+    let json = text.strip_prefix(super::BYTE_ORDER_MARK).unwrap_or(text);
+    let record = json::to_msgpack(json).map_err(|error| Fault {
         code: "invalid_json",
         detail: error.to_string(),
-        offset: offset_of(text, error.position()),
+        offset: text.len() - json.len() + offset_of(json, error.position()),
     })?;
     let pairs = pairs(&record).ok_or_else(|| Fault {
         code: "not_an_object",
