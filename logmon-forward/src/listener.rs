@@ -136,7 +136,10 @@ impl Listener {
                         }
                     }
                     Err(error) => {
-                        warn!(%error, "accepting a connection failed");
+                        let addr = self.local_addr.ip();
+                        if let Some(suppressed) = self.shared.limiter.admit(addr, "accept") {
+                            warn!(%error, suppressed, "accepting a connection failed");
+                        }
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },

@@ -19,6 +19,9 @@ mod locate;
 
 use locate::Step;
 
+/// The least room for a batch of single-event messages; more where the last one had more.
+const LEAST_GATHERED: usize = 2048;
+
 /// Turns the bytes of one connection into messages.
 ///
 /// Append bytes to [`Decoder::buffer`], then call [`Decoder::next_message`] until it asks for more. The
@@ -46,6 +49,8 @@ pub struct Decoder {
     garbage: Garbage,
     /// About how many bytes an entry has, by the last payload.
     entry_bytes: usize,
+    /// How many bytes the last batch of single-event messages had.
+    gathered_bytes: usize,
 }
 
 /// A whole message at the start of the buffer.
@@ -99,6 +104,7 @@ impl Decoder {
             has_begun: false,
             garbage: Garbage::default(),
             entry_bytes: 128,
+            gathered_bytes: 0,
         }
     }
 
@@ -168,7 +174,10 @@ impl Decoder {
         };
         // Whatever ended the gathering comes again with the next call.
         match gather.filter(|gather| !gather.is_empty()) {
-            Some(gather) => Ok(Next::Message(gather.finish(&self.reading))),
+            Some(gather) => {
+                self.gathered_bytes = gather.bytes();
+                Ok(Next::Message(gather.finish(&self.reading)))
+            }
             None => Ok(next),
         }
     }
@@ -181,7 +190,9 @@ impl Decoder {
         let parsed = parse((frame, &at.shape), wire, &mut self.tags, &self.settings);
         if let (Body::Message(_), Some(tag)) = (&parsed.body, &parsed.tag) {
             let batch = gather.get_or_insert_with(|| {
-                Gather::new(tag.clone(), self.offset, self.buffer.len(), &self.settings)
+                let likely = self.gathered_bytes.saturating_mul(2).max(LEAST_GATHERED);
+                let room = self.buffer.len().min(likely);
+                Gather::new(tag.clone(), self.offset, room, &self.settings)
             });
             if !batch.takes(tag, frame.len(), &self.settings) {
                 self.located = Some(at);

@@ -24,10 +24,10 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// An empty batch for a message that begins at `offset` of the connection, with room for what
-    /// is waiting behind it.
-    pub(super) fn new(tag: Tag, offset: u64, waiting: usize, settings: &Settings) -> Self {
-        let bytes = waiting.min(settings.limits.max_gathered_bytes);
+    /// An empty batch for a message that begins at `offset` of the connection, with room for about
+    /// so many bytes.
+    pub(super) fn new(tag: Tag, offset: u64, room: usize, settings: &Settings) -> Self {
+        let bytes = room.min(settings.limits.max_gathered_bytes);
         Self {
             tag,
             offset,
@@ -96,6 +96,11 @@ impl Gather {
         self.messages += 1;
         self.wire_bytes += frame.len() as u64;
         Ok(())
+    }
+
+    /// How many bytes the entries have.
+    pub(super) fn bytes(&self) -> usize {
+        self.payload.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

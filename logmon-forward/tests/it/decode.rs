@@ -871,6 +871,18 @@ fn metadata_does_not_grow_without_bound() {
     }
 }
 
+/// A batch of single events takes about what it is, whatever else waits in the buffer.
+#[test]
+fn gathered_batches_take_what_they_are() {
+    let message = |tag: &str| encode(&array([tag.into(), 1.into(), record("foo")]));
+    let bytes = [message("a"), message("b")].concat().repeat(5_000);
+    for message in decode(&bytes) {
+        let payload = message.batches[0].entries.payload().clone();
+        drop(message);
+        assert!(payload.try_into_mut().unwrap().capacity() <= 4_096);
+    }
+}
+
 mod json {
     use super::*;
 

@@ -62,7 +62,15 @@ impl Connection {
             Ending::PeerClosed | Ending::Broken(_) if self.decoder.is_inside_message() => {
                 Stats::add(&self.shared.stats.truncated, 1);
                 let (bytes, offset) = (self.decoder.buffered(), self.decoder.offset());
-                info!(%peer, bytes, offset, "connection ended inside a message, which is discarded");
+                if let Some(suppressed) = self.shared.limiter.admit(peer.ip(), "truncated") {
+                    info!(
+                        %peer,
+                        bytes,
+                        offset,
+                        suppressed,
+                        "connection ended inside a message, which is discarded"
+                    );
+                }
             }
             Ending::Refused(error) => {
                 if let Some(suppressed) = self.shared.limiter.admit(peer.ip(), "journal_refused") {
