@@ -8,7 +8,7 @@ use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, WebSocketUpgrad
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -28,8 +28,11 @@ const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 /// word the other side is taken for dead.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const DEAD: Duration = Duration::from_secs(25);
-/// Messages on their way to the socket, for all subscriptions together.
-const QUEUE: usize = 16;
+/// Messages on their way to the socket, for all subscriptions together. One may have some hundred
+/// kilobytes.
+const QUEUE: usize = 4;
+/// Commands on their way to a subscription.
+const COMMANDS: usize = 16;
 
 /// Policy violation, RFC 6455 section 7.4.1.
 const CLOSE_POLICY: u16 = 1008;
@@ -68,6 +71,9 @@ struct Connection {
 /// A subscription's task and the way to it.
 struct Running {
     commands: mpsc::Sender<Command>,
+    /// The number up to which everything has arrived. Not a command, as only the last one counts
+    /// and none may be lost.
+    acked: watch::Sender<u64>,
     task: JoinHandle<()>,
 }
 
@@ -179,10 +185,11 @@ impl Connection {
                 self.subscriptions.remove(&sub);
                 match subscription::open(&self.app, &sub, *wish).await {
                     Ok(live) => {
-                        let (commands, receiver) = mpsc::channel(QUEUE);
+                        let (commands, receiver) = mpsc::channel(COMMANDS);
+                        let (acked, acks) = watch::channel(0);
                         let live = live.with(self.context.clone(), self.outgoing.clone());
-                        let task = tokio::spawn(live.run(receiver));
-                        self.subscriptions.insert(sub, Running { commands, task });
+                        let task = tokio::spawn(live.run(receiver, acks));
+                        self.subscriptions.insert(sub, Running { commands, acked, task });
                         None
                     }
                     Err(problem) => Some(self.error(Some(&sub), &problem)),
@@ -193,16 +200,13 @@ impl Connection {
                 None
             }
             Request::Command { sub, command } => self.pass_on(&sub, command),
+            Request::Ack { sub, seq } => self.acknowledge(&sub, seq),
         }
     }
 
     /// Hands a command to its subscription.
     fn pass_on(&self, sub: &str, command: Command) -> Option<Value> {
-        let Some(running) = self.subscriptions.get(sub) else {
-            let detail =
-                format!("there is no subscription `{}`", sub.chars().take(64).collect::<String>());
-            return Some(self.error(Some(sub), &Problem::new(Code::NotFound, detail)));
-        };
+        let Some(running) = self.subscriptions.get(sub) else { return Some(self.no_such(sub)) };
         // The subscription may be waiting for room among our outgoing messages, so the queue of
         // commands is never waited for while they are not being sent.
         match running.commands.try_send(command) {
@@ -212,6 +216,17 @@ impl Connection {
                 Some(self.error(Some(sub), &Problem::new(Code::Overloaded, detail)))
             }
         }
+    }
+
+    fn acknowledge(&self, sub: &str, seq: u64) -> Option<Value> {
+        let Some(running) = self.subscriptions.get(sub) else { return Some(self.no_such(sub)) };
+        running.acked.send_if_modified(|last| std::mem::replace(last, seq.max(*last)) < seq);
+        None
+    }
+
+    fn no_such(&self, sub: &str) -> Value {
+        let detail = format!("there is no subscription `{sub}`");
+        self.error(Some(sub), &Problem::new(Code::NotFound, detail))
     }
 
     fn error(&self, sub: Option<&str>, problem: &Problem) -> Value {

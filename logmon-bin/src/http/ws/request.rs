@@ -9,10 +9,25 @@ use crate::http::problem::{Code, Problem};
 /// One message of a client.
 #[derive(Debug)]
 pub(super) enum Request {
-    Subscribe { sub: String, wish: Box<Wish> },
-    Unsubscribe { sub: String },
-    Command { sub: String, command: Command },
-    Ping { n: Value },
+    Subscribe {
+        sub: String,
+        wish: Box<Wish>,
+    },
+    Unsubscribe {
+        sub: String,
+    },
+    Command {
+        sub: String,
+        command: Command,
+    },
+    /// Everything up to this number has arrived.
+    Ack {
+        sub: String,
+        seq: u64,
+    },
+    Ping {
+        n: Value,
+    },
 }
 
 /// What a subscription is told.
@@ -24,10 +39,6 @@ pub(super) enum Command {
     /// Go on here, or at the head.
     Resume {
         at_head: bool,
-    },
-    /// Everything up to this number has arrived.
-    Ack {
-        seq: u64,
     },
 }
 
@@ -158,7 +169,7 @@ impl Request {
                     return Err(Problem::parameter("from", detail));
                 }
             },
-            "ack" => Command::Ack { seq: seq(raw.seq.as_ref())? },
+            "ack" => return Ok(Self::Ack { sub, seq: seq(raw.seq.as_ref())? }),
             other => {
                 let detail =
                     format!("there is no message `{}`", other.chars().take(64).collect::<String>());
@@ -217,7 +228,7 @@ mod tests {
         ));
         assert!(matches!(
             parse(r#"{"t":"ack","sub":"a","seq":"1000250"}"#),
-            Request::Command { command: Command::Ack { seq: 1_000_250 }, .. }
+            Request::Ack { seq: 1_000_250, .. }
         ));
         assert!(matches!(
             parse(r#"{"t":"resume","sub":"a","from":"head"}"#),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use logmon_core::hub::{Mode, SubscribeOptions, Subscription};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::HEARTBEAT;
@@ -81,7 +81,11 @@ impl Live {
     }
 
     /// Lives until the connection ends or the client unsubscribes.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut acks: watch::Receiver<u64>,
+    ) {
         if self.subscribed().await.is_err() {
             return;
         }
@@ -96,6 +100,13 @@ impl Live {
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command).await,
                     None => return,
+                },
+                acked = acks.changed() => match acked {
+                    Ok(()) => {
+                        self.acknowledged(*acks.borrow_and_update());
+                        Ok(())
+                    }
+                    Err(_) => return,
                 },
                 delivery = self.subscription.next(), if is_reading => match delivery {
                     Some(delivery) => {
@@ -116,15 +127,6 @@ impl Live {
 
     async fn obey(&mut self, command: Command) -> Result<(), Gone> {
         match command {
-            Command::Ack { seq } => {
-                while self.unacked.front().is_some_and(|(to, ..)| *to <= seq) {
-                    if let Some((_, events, bytes)) = self.unacked.pop_front() {
-                        self.unacked_events -= events;
-                        self.unacked_bytes -= bytes;
-                    }
-                }
-                Ok(())
-            }
             Command::Pause => {
                 self.flush().await?;
                 self.is_paused = true;
@@ -133,6 +135,16 @@ impl Live {
             }
             Command::Resume { at_head } => self.resume(at_head).await,
             Command::Update(wanted) => self.update(&wanted).await,
+        }
+    }
+
+    /// Everything up to a number has arrived.
+    fn acknowledged(&mut self, seq: u64) {
+        while self.unacked.front().is_some_and(|(to, ..)| *to <= seq) {
+            if let Some((_, events, bytes)) = self.unacked.pop_front() {
+                self.unacked_events -= events;
+                self.unacked_bytes -= bytes;
+            }
         }
     }
 
