@@ -220,3 +220,22 @@ impl Writer {
         self.sender.send(Bytes::from(text)).await.map_err(|_| Gone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch is not lost for one event that is nested deeper than serde_json reads.
+    #[tokio::test]
+    async fn single_events_may_be_nested_deeply() {
+        let (sender, mut receiver) = mpsc::channel(QUEUE);
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        let logs = format!("{deep},{{\"b\":1}}");
+        let writer = Writer { sender, is_single: true };
+        assert!(writer.single(logs.as_bytes(), "c1.x").await.is_ok());
+        let first = receiver.recv().await.unwrap();
+        assert_eq!(first, format!("event: log\ndata: {deep}\n\n"));
+        let second = receiver.recv().await.unwrap();
+        assert_eq!(second, "id: c1.x\nevent: log\ndata: {\"b\":1}\n\n");
+    }
+}
