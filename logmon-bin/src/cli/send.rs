@@ -1,11 +1,14 @@
 //! `logmon send`.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use logmon_core::{Level, Log};
 use logmon_forward::{Sender, SenderConfig};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 /// What `logmon send` can be told.
 #[derive(Clone, Debug, Args)]
@@ -28,6 +31,10 @@ pub(super) struct SendArgs {
 
 /// Lines sent in one chunk.
 const CHUNK: usize = 1_000;
+/// Bytes of lines after which a chunk is sent.
+const CHUNK_BYTES: usize = 1 << 20;
+/// How long a line waits for others, where lines come as they are written.
+const LINGER: Duration = Duration::from_millis(100);
 
 /// Sends and waits for the acknowledgement of everything.
 ///
@@ -46,24 +53,42 @@ async fn send(args: SendArgs) -> anyhow::Result<()> {
         let log = args.log(args.message.join(" "));
         return deliver(&mut sender, &args, &[log]).await;
     }
-    let input = std::io::stdin().lock();
-    if std::io::stdin().is_terminal() {
+    if io::stdin().is_terminal() {
         eprintln!("reading lines from the terminal; end with Ctrl-D");
     }
+    let mut lines = lines();
     let mut chunk = Vec::new();
-    for line in input.split(b'\n') {
-        let line = line.context("reading standard input failed")?;
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end_matches('\r');
-        if !text.is_empty() {
-            chunk.push(args.log(text.to_owned()));
+    while let Some(line) = lines.recv().await {
+        let (due, mut bytes, mut next) = (Instant::now() + LINGER, 0, Some(line));
+        while let Some(line) = next.take() {
+            let line = line.context("reading standard input failed")?;
+            bytes += line.len();
+            chunk.push(args.log(line));
+            if chunk.len() < CHUNK && bytes < CHUNK_BYTES {
+                next = timeout_at(due, lines.recv()).await.ok().flatten();
+            }
         }
-        if chunk.len() == CHUNK {
-            deliver(&mut sender, &args, &chunk).await?;
-            chunk.clear();
-        }
+        deliver(&mut sender, &args, &chunk).await?;
+        chunk.clear();
     }
-    if chunk.is_empty() { Ok(()) } else { deliver(&mut sender, &args, &chunk).await }
+    Ok(())
+}
+
+/// The lines of standard input that are not empty, read on a thread of its own, as reading waits
+/// for whoever writes.
+fn lines() -> mpsc::Receiver<io::Result<String>> {
+    let (sender, receiver) = mpsc::channel(CHUNK);
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().split(b'\n') {
+            let text =
+                line.map(|line| String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned());
+            let is_empty = text.as_ref().is_ok_and(String::is_empty);
+            if !is_empty && sender.blocking_send(text).is_err() {
+                return; // nobody sends any more
+            }
+        }
+    });
+    receiver
 }
 
 async fn deliver(sender: &mut Sender, args: &SendArgs, logs: &[Log]) -> anyhow::Result<()> {
