@@ -62,11 +62,14 @@ pub(super) fn run(args: &SearchArgs) -> anyhow::Result<()> {
         let page = client.lines("/api/logs", &pairs)?;
         let (before, end) = (lines.len(), read_page(page, &mut lines)?);
         left -= lines.len() - before;
-        if end.get("complete") == Some(&serde_json::Value::Bool(false)) {
-            eprintln!("logmon: the search took too long; what follows is a part of the answer");
-        }
-        cursor = end.get("next_cursor").and_then(serde_json::Value::as_str).map(str::to_owned);
-        if cursor.is_none() || lines.len() == before {
+        let next = end.get("next_cursor").and_then(serde_json::Value::as_str).map(str::to_owned);
+        // A page that ran out of time goes on where its looking ended, also where it found nothing.
+        let is_stuck = lines.len() == before && next == cursor;
+        cursor = next;
+        if cursor.is_none() || is_stuck {
+            if end.get("complete") == Some(&serde_json::Value::Bool(false)) {
+                eprintln!("logmon: the search took too long; what follows is a part of the answer");
+            }
             break;
         }
     }
