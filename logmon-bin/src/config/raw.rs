@@ -1,5 +1,6 @@
 //! What was typed.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -149,22 +150,42 @@ fn read(file: &Path) -> Result<toml::Table, ConfigError> {
         let line = error.span().map_or(1, |span| line_of(&text, span.start));
         ConfigError::new(format!("{place}:{line}"), error.message())
     })?;
-    if let Some((key, problem)) = unknown_key(&table) {
-        let line = text.lines().position(|line| line.trim_start().starts_with(&key));
+    if let Some((section, key, problem)) = unknown_key(&table) {
         return Err(ConfigError::new(
-            format!("{place}:{}", line.map_or(1, |line| line + 1)),
+            format!("{place}:{}", line_of_key(&text, section, &key)),
             problem,
         ));
     }
     Ok(table)
 }
 
+/// The line of a key of a section, or of the section of this name; the first where it is written
+/// in an uncommon way.
+fn line_of_key(text: &str, section: &str, key: &str) -> usize {
+    let mut inside = "";
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        let name = |part: &str| part.trim().trim_matches('"').to_owned();
+        if let Some(header) = line.strip_prefix('[') {
+            inside = header.split(']').next().unwrap_or(header).trim();
+            if section.is_empty() && name(inside) == key {
+                return at + 1;
+            }
+        } else if inside == section
+            && line.split_once('=').is_some_and(|(left, _)| name(left) == key)
+        {
+            return at + 1;
+        }
+    }
+    1
+}
+
 fn line_of(text: &str, at: usize) -> usize {
     text.get(..at).unwrap_or(text).matches('\n').count() + 1
 }
 
-/// The first key nobody knows, and what to say of it.
-fn unknown_key(table: &toml::Table) -> Option<(String, String)> {
+/// The first key nobody knows, behind its section, and what to say of it.
+fn unknown_key(table: &toml::Table) -> Option<(&'static str, String, String)> {
     for (section, keys) in KEYS {
         let inside = if section.is_empty() {
             Some(table)
@@ -177,7 +198,7 @@ fn unknown_key(table: &toml::Table) -> Option<(String, String)> {
                     if section.is_empty() { String::new() } else { format!(" in [{section}]") };
                 let hint = nearest(key, keys.iter().copied())
                     .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                return Some((key.clone(), format!("unknown key `{key}`{place}{hint}")));
+                return Some((section, key.clone(), format!("unknown key `{key}`{place}{hint}")));
             }
         }
     }
@@ -200,7 +221,11 @@ fn lay_over(table: &mut toml::Table, name: &str, value: String) -> Result<(), Co
             let port: u16 = value
                 .parse()
                 .map_err(|_| ConfigError::new("PORT", format!("`{value}` is not a port")))?;
-            set(table, "http", "listen", toml::Value::String(format!("127.0.0.1:{port}")));
+            let listen = section(table, "http").get("listen").and_then(toml::Value::as_str);
+            let listen = listen.and_then(|listen| listen.parse::<SocketAddr>().ok());
+            let ip = listen.map_or(Ipv4Addr::LOCALHOST.into(), |listen| listen.ip());
+            let listen = SocketAddr::new(ip, port).to_string();
+            set(table, "http", "listen", toml::Value::String(listen));
         }
         "FRONTEND_URL" => {
             let origins = value.split(',').map(|origin| origin.trim().trim_end_matches('/'));

@@ -58,6 +58,10 @@ fn reads_every_section() {
 fn names_the_nearest_key() {
     let error = load("[http]\nlissten = \"x\"\n", &[]).unwrap_err();
     assert_eq!(error, "logmon.toml:2: unknown key `lissten` in [http]; did you mean `listen`?");
+    let error = load("[forward]\nlisten = \"127.0.0.1:1\"\n[http]\nlist = 1", &[]).unwrap_err();
+    assert!(error.starts_with("logmon.toml:4: unknown key `list` in [http]"), "{error}");
+    let error = load("data_dir = \"x\"\n[htpp]\n", &[]).unwrap_err();
+    assert_eq!(error, "logmon.toml:2: unknown key `htpp`; did you mean `http`?");
     let error = load("htpp = 1\n", &[]).unwrap_err();
     assert_eq!(error, "logmon.toml:1: unknown key `htpp`; did you mean `http`?");
 }
@@ -112,6 +116,9 @@ fn the_environment_goes_over_the_file() {
     assert_eq!(config.http.origins, ["http://localhost:3000"]);
     assert_eq!(config.forward.listen.to_string(), "127.0.0.1:5");
     assert_eq!((config.http.max_connections, config.data_dir), (7, PathBuf::from("/tmp/x")));
+    let open = "[http]\nlisten = \"[::]:1\"\ninsecure_no_auth = true\n";
+    let config = load(open, &[("PORT", "4001")]).unwrap();
+    assert_eq!(config.http.listen.to_string(), "[::]:4001", "only the port changes");
     assert!(load("", &[("PORT", "many")]).unwrap_err().starts_with("PORT: "));
 }
 
