@@ -22,5 +22,5 @@ for target in "${targets[@]}"; do
   mkdir -p "$found/$target"
   cargo fuzz run --target-dir "$CARGO_TARGET_DIR/fuzz" "$target" \
     "$found/$target" "fuzz/corpus/$target" -- \
-    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_funcs=0 -print_final_stats=1
 done
