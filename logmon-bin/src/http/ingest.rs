@@ -126,7 +126,10 @@ fn take(app: &App, wishes: &Wishes, headers: &HeaderMap, body: &[u8]) -> Result<
     match media.to_ascii_lowercase().as_str() {
         // The form type is what curl says when it is told nothing. Pages of other origins are
         // refused before this, so it opens nothing to them.
-        "application/json" | "application/x-www-form-urlencoded" => match text.trim_ascii_start().first() {
+        "application/json" | "application/x-www-form-urlencoded" => match text
+            .trim_ascii_start()
+            .first()
+        {
             Some(b'[') => array_elements(body).take(most).for_each(|element| packer.json(element)),
             _ => packer.json(Ok(Element { index: 0, offset: 0, bytes: body })),
         },
