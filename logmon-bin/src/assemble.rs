@@ -55,9 +55,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let collecting = tokio::spawn(forward.run(ended(stopped.clone())));
     let serving = tokio::spawn(server.run(app, stopped.clone()));
     let demo = config.has_demo.then(|| tokio::spawn(demo::run(addresses.forward, ended(stopped))));
+    // Whoever reads the addresses may send a signal at once.
+    let signals = Signals::new()?;
     addresses.tell(&config.data_dir)?;
 
-    signal().await?;
+    signals.wait().await?;
     tracing::info!("ending: finishing what is under way");
     stop.send_replace(true);
     if let Some(demo) = demo {
@@ -225,17 +227,38 @@ async fn ended(mut stopped: watch::Receiver<bool>) {
     drop(stopped.wait_for(|ending| *ending).await);
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn signal() -> anyhow::Result<()> {
+/// The signals that end the program. From their making on none is missed.
+struct Signals {
     #[cfg(unix)]
-    {
-        let kind = tokio::signal::unix::SignalKind::terminate();
-        let mut terminate = tokio::signal::unix::signal(kind).context("waiting for SIGTERM")?;
-        tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            interrupted = tokio::signal::ctrl_c() => interrupted.context("waiting for SIGINT"),
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let listen = |kind| signal(kind).context("listening for signals failed");
+            let terminate = listen(SignalKind::terminate())?;
+            Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
         }
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")
+
+    /// Waits for SIGINT or SIGTERM.
+    async fn wait(mut self) -> anyhow::Result<()> {
+        #[cfg(unix)]
+        {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            Ok(())
+        }
+        #[cfg(not(unix))]
+        tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")
+    }
 }
