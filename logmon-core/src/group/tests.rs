@@ -1,5 +1,7 @@
 use super::*;
+use crate::event::Event;
 use crate::msgpack::tests::encode;
+use crate::{Level, Log, Reading};
 use crate::{Map, Value};
 use bytes::Bytes;
 use proptest::prelude::*;
