@@ -1,4 +1,5 @@
 use super::*;
+use crate::Level;
 use crate::msgpack::tests::encode;
 use proptest::prelude::*;
 use rmpv::Value as V;
