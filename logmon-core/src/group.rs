@@ -175,15 +175,6 @@ impl Group {
         Self(Arc::new(Inner { epoch: self.0.epoch, arena, index, batches, end_seq }))
     }
 
-    /// The least and greatest timestamp; `None` without events.
-    pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
-        let times = &self.0.index.times;
-        Some((
-            Timestamp::from_nanos(*times.iter().min()?),
-            Timestamp::from_nanos(*times.iter().max()?),
-        ))
-    }
-
     /// The batches: runs of events with one tag, one route and one instant of receipt.
     pub fn batches(&self) -> impl ExactSizeIterator<Item = Batch<'_>> {
         (0..self.0.batches.len()).map(|row| Batch { group: self, row })

@@ -31,11 +31,7 @@ impl Timestamp {
 
     /// The present, by the system clock.
     pub fn now() -> Self {
-        let signed = match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_nanos()),
-            Err(before) => i64::try_from(before.duration().as_nanos()).map(|nanos| -nanos),
-        };
-        Self(signed.unwrap_or(i64::MAX))
+        Self::from(SystemTime::now())
     }
 
     /// The instant `nanos` nanoseconds after 1970.
