@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use crate::{Group, NewBatch, Position};
+use crate::{Fingerprint, Group, NewBatch, Position, Timestamp};
 
 mod memory;
 
@@ -31,6 +31,31 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the promise does not undo the append.
     fn append(&self, batch: NewBatch) -> Commit;
+
+    /// Begins a message that is too big for memory. Nothing of it is part of the journal before
+    /// [`Staging::commit`]; dropped before, it leaves nothing behind.
+    ///
+    /// # Errors
+    /// The journal takes nothing; [`AppendError::Busy`] where there is no room for staging just
+    /// now.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Staging>, AppendError>>;
+
+    /// The chunks appended since an instant, oldest first: by them whoever takes chunks in
+    /// recognises after a restart what is sent again. None where the journal does not outlive the
+    /// process, which is the default.
+    ///
+    /// # Errors
+    /// The medium fails.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    fn chunks_since(&self, since: Timestamp) -> BoxFuture<'_, Result<Vec<SeenChunk>, ReadError>> {
+        let _ = since;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// Reads on from a position: a group that holds the next event, and perhaps some before it
     /// (see [`Group::index_of`]). `None` at the head.
@@ -60,6 +85,44 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Safe.
     fn advanced(&self, seq: u64) -> BoxFuture<'_, ()>;
+}
+
+/// A message too big for memory on its way into a journal: its batches appear all at once, or
+/// never.
+///
+/// # Durability
+/// None before the commit: a crash or a drop discards everything.
+pub trait Staging: fmt::Debug + Send {
+    /// Takes a batch behind those before it. Memory does not grow with what has been pushed, where
+    /// the journal has a disk.
+    ///
+    /// # Errors
+    /// [`AppendError::Busy`] where the room for staging is used up: what was pushed stays, and the
+    /// caller may give up. Other errors are final.
+    ///
+    /// # Cancel safety
+    /// Dropped half way, the staging is of no more use.
+    fn push(&mut self, batch: NewBatch) -> BoxFuture<'_, Result<(), AppendError>>;
+
+    /// Appends everything behind what the journal has queued. `fingerprints` are those of the
+    /// chunk; their `first` counts from the first event pushed.
+    ///
+    /// # Durability
+    /// As [`Journal::append`].
+    ///
+    /// # Cancel safety
+    /// Dropping the promise does not undo the append.
+    fn commit(self: Box<Self>, fingerprints: Vec<Fingerprint>) -> Commit;
+}
+
+/// A chunk that was appended: what [`Fingerprint`] said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a digest and an instant")]
+pub struct SeenChunk {
+    /// The digest.
+    pub digest: [u8; 16],
+    /// When it was received.
+    pub received: Timestamp,
 }
 
 /// What an append came to.

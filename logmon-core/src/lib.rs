@@ -23,6 +23,7 @@ mod level;
 mod log;
 mod map;
 mod position;
+mod quarantine;
 mod route;
 mod sink;
 mod store;
@@ -44,14 +45,16 @@ pub use group::{
 pub use hub::Hub;
 pub use journal::{
     AppendError, BoxFuture, Commit, Committed, Journal, MemoryJournal, Promise, ReadError,
+    SeenChunk, Staging,
 };
 pub use level::{Level, LevelCounts, ParseLevelError};
 pub use log::Log;
 pub use position::{Epoch, EventId, ParseEventIdError, Position};
+pub use quarantine::{Quarantine, QuarantineError, Quarantined, QuarantinedKind};
 pub use route::RouteSet;
 pub use sink::{
-    Cursor, CursorError, MemoryCursor, Quarantine, Retry, Runner, RunnerConfig, RunnerError, Sink,
-    SinkBatch, Verdict, Verdicts,
+    Cursor, CursorError, MemoryCursor, Retry, Runner, RunnerConfig, RunnerError, Sink, SinkBatch,
+    Verdict, Verdicts,
 };
 pub use store::{Hit, Order, Page, PageKey, QueryError, Search, SearchStats, Store};
 pub use tag::{MAX_TAG_PATTERN_BYTES, MAX_TAG_PATTERN_DEPTH};

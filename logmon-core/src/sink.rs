@@ -7,9 +7,7 @@ use crate::{BoxFuture, Group, LogRef};
 
 mod runner;
 
-pub use runner::{
-    Cursor, CursorError, MemoryCursor, Quarantine, Retry, Runner, RunnerConfig, RunnerError,
-};
+pub use runner::{Cursor, CursorError, MemoryCursor, Retry, Runner, RunnerConfig, RunnerError};
 
 /// An output: something that takes events and says of each what became of it.
 ///

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use logmon_core::{AppendError, BoxFuture, Commit, Committed, Epoch, Group, Journal, NewBatch};
-use logmon_core::{Position, ReadError};
+use logmon_core::{Position, ReadError, Staging};
 
 use crate::vfs::{Lock, RealVfs, Vfs};
 
@@ -199,6 +199,10 @@ impl Journal for DiskJournal {
             return Commit::ready(Ok(Committed::new(head, head.seq)));
         }
         self.shared.queue.push(batch)
+    }
+
+    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Staging>, AppendError>> {
+        Box::pin(std::future::ready(Err(AppendError::Closed)))
     }
 
     /// Reads from memory at once, from the disk on a blocking thread of the tokio runtime, or on

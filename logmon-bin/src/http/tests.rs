@@ -199,6 +199,10 @@ impl Journal for Filling {
         }
     }
 
+    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn logmon_core::Staging>, AppendError>> {
+        self.0.stage()
+    }
+
     fn read(&self, from: Position, max: usize) -> BoxFuture<'_, Result<Option<Group>, ReadError>> {
         self.0.read(from, max)
     }

@@ -384,6 +384,10 @@ impl Journal for Whole {
         self.0.append(batch)
     }
 
+    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn crate::Staging>, crate::AppendError>> {
+        self.0.stage()
+    }
+
     fn read(&self, from: Position, _: usize) -> BoxFuture<'_, Result<Option<Group>, ReadError>> {
         let mut builder = crate::GroupBuilder::with_capacity(from.epoch, 0, 0, 0);
         let mut seq = MemoryJournal::FIRST_SEQ;

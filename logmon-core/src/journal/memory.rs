@@ -1,12 +1,12 @@
 //! A journal in memory, for embedders and tests.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{BoxFuture, Commit, Committed, Journal, ReadError};
-use crate::{Epoch, Group, GroupBuilder, NewBatch, Position, Timestamp};
+use super::{AppendError, BoxFuture, Commit, Committed, Journal, ReadError, Staging};
+use crate::{Epoch, Fingerprint, Group, GroupBuilder, NewBatch, Position, Timestamp};
 
 /// Keeps the newest groups up to a number of bytes; older ones are forgotten.
 ///
@@ -15,7 +15,11 @@ use crate::{Epoch, Group, GroupBuilder, NewBatch, Position, Timestamp};
 /// # Durability
 /// None: a promise is fulfilled at once.
 #[derive(Debug)]
-pub struct MemoryJournal {
+pub struct MemoryJournal(Arc<Shared>);
+
+/// What a journal and its stagings share.
+#[derive(Debug)]
+struct Shared {
     epoch: Epoch,
     max_bytes: usize,
     kept: Mutex<Kept>,
@@ -36,17 +40,22 @@ impl MemoryJournal {
     /// A journal that keeps about `max_bytes` of events, at least the newest batch.
     pub fn new(max_bytes: usize) -> Self {
         let kept = Kept { groups: VecDeque::new(), bytes: 0, next_seq: Self::FIRST_SEQ };
-        Self {
+        Self(Arc::new(Shared {
             epoch: Epoch::new(Timestamp::now()),
             max_bytes,
             kept: Mutex::new(kept),
             head: watch::Sender::new(Self::FIRST_SEQ),
-        }
+        }))
     }
 
     /// Appends a batch and gives the group it became.
     pub fn append_now(&self, batch: &NewBatch) -> Group {
-        let mut kept = self.kept();
+        self.0.append(&mut self.0.kept(), batch)
+    }
+}
+
+impl Shared {
+    fn append(&self, kept: &mut Kept, batch: &NewBatch) -> Group {
         let group = GroupBuilder::single(self.epoch, batch, kept.next_seq);
         kept.next_seq = group.end_seq();
         kept.bytes += group.memory();
@@ -89,28 +98,57 @@ impl MemoryJournal {
 impl Journal for MemoryJournal {
     fn append(&self, batch: NewBatch) -> Commit {
         let group = self.append_now(&batch);
-        Commit::ready(Ok(Committed::new(self.position(group.first_seq()), group.end_seq())))
+        Commit::ready(Ok(Committed::new(self.0.position(group.first_seq()), group.end_seq())))
+    }
+
+    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Staging>, AppendError>> {
+        let staged: Box<dyn Staging> =
+            Box::new(Staged { journal: self.0.clone(), batches: Vec::new() });
+        Box::pin(std::future::ready(Ok(staged)))
     }
 
     fn read(&self, from: Position, _: usize) -> BoxFuture<'_, Result<Option<Group>, ReadError>> {
-        Box::pin(std::future::ready(self.find(from)))
+        Box::pin(std::future::ready(self.0.find(from)))
     }
 
     fn head(&self) -> Position {
-        self.position(*self.head.borrow())
+        self.0.position(*self.0.head.borrow())
     }
 
     fn oldest(&self) -> Position {
-        let kept = self.kept();
-        self.position(kept.groups.front().map_or(kept.next_seq, Group::first_seq))
+        let kept = self.0.kept();
+        self.0.position(kept.groups.front().map_or(kept.next_seq, Group::first_seq))
     }
 
     fn advanced(&self, seq: u64) -> BoxFuture<'_, ()> {
-        let mut head = self.head.subscribe();
+        let mut head = self.0.head.subscribe();
         Box::pin(async move {
             // An error means the journal is gone, which ends the waiting as well.
             drop(head.wait_for(|head| *head > seq).await);
         })
+    }
+}
+
+/// Batches that will appear together.
+#[derive(Debug)]
+struct Staged {
+    journal: Arc<Shared>,
+    batches: Vec<NewBatch>,
+}
+
+impl Staging for Staged {
+    fn push(&mut self, batch: NewBatch) -> BoxFuture<'_, Result<(), AppendError>> {
+        self.batches.push(batch);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn commit(self: Box<Self>, _: Vec<Fingerprint>) -> Commit {
+        let mut kept = self.journal.kept();
+        let first = self.journal.position(kept.next_seq);
+        for batch in &self.batches {
+            self.journal.append(&mut kept, batch);
+        }
+        Commit::ready(Ok(Committed::new(first, kept.next_seq)))
     }
 }
 
@@ -135,6 +173,23 @@ mod tests {
         assert_eq!(group.get(0).unwrap().to_log().message, "b");
         assert_eq!(group.end(), journal.head());
         assert!(journal.read(journal.head(), 0).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_staged_appears_at_once_or_never() {
+        let journal = MemoryJournal::new(1 << 20);
+        let start = journal.head();
+        let mut given_up = journal.stage().await.unwrap();
+        given_up.push(log("never")).await.unwrap();
+        let mut staged = journal.stage().await.unwrap();
+        staged.push(log("a")).await.unwrap();
+        staged.push(log("b")).await.unwrap();
+        drop(given_up);
+        assert_eq!(journal.head(), start);
+        let committed = staged.commit(Vec::new()).await.unwrap();
+        assert_eq!((committed.first, committed.end_seq), (start, start.seq + 2));
+        let group = journal.read(start, 0).await.unwrap().unwrap();
+        assert_eq!(group.get(0).unwrap().to_log().message, "a");
     }
 
     #[tokio::test]

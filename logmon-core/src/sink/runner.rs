@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{Sink, SinkBatch, Verdict};
 use crate::{BoxFuture, Group, Journal, LogRef, Position, ReadError, RouteSet};
+use crate::{Event, Quarantine, Quarantined, QuarantinedKind, Tag};
 
 /// Remembers how far a sink has come.
 pub trait Cursor: fmt::Debug + Send + Sync + 'static {
@@ -28,12 +31,6 @@ pub trait Cursor: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the cursor failed: {0}")]
 pub struct CursorError(pub Arc<str>);
-
-/// Takes events that a sink can never write.
-pub trait Quarantine: fmt::Debug + Send + Sync + 'static {
-    /// Keeps the event and why it was refused.
-    fn put(&self, event: LogRef<'_>, reason: &str);
-}
 
 /// A cursor that lives as long as the process.
 #[derive(Debug, Default)]
@@ -207,10 +204,15 @@ async fn deliver(
         let verdicts = sink.write(SinkBatch::new(group.clone(), events.as_slice())).await;
         let mut left = Vec::new();
         for (at, event) in events.iter().enumerate() {
-            match (verdicts.of(at), group.get(*event as usize)) {
-                (Verdict::Retry, _) => left.push(*event),
-                (Verdict::Rejected(reason), Some(log)) => quarantine.put(log, &reason),
-                (Verdict::Delivered | Verdict::Rejected(_), _) => {}
+            let is_done = match (verdicts.of(at), group.get(*event as usize)) {
+                (Verdict::Retry, _) => false,
+                (Verdict::Rejected(reason), Some(log)) => {
+                    quarantine.put(refused(log, &reason)).await.is_ok()
+                }
+                (Verdict::Delivered | Verdict::Rejected(_), _) => true,
+            };
+            if !is_done {
+                left.push(*event);
             }
         }
         // What made progress is tried again soon.
@@ -221,6 +223,14 @@ async fn deliver(
             wait = (wait * 2).min(retry.most);
         }
     }
+}
+
+fn refused(log: LogRef<'_>, detail: &str) -> Quarantined {
+    let bytes = Bytes::copy_from_slice(log.entry());
+    let mut item = Quarantined::new("output", "rejected", QuarantinedKind::Entries, bytes);
+    detail.clone_into(&mut item.detail);
+    item.tag = Some(Tag::from(Event::tag(&log)));
+    item
 }
 
 /// Waits until the first group is done, moving all of them on. Pending for ever without groups.
@@ -240,7 +250,7 @@ fn front_done(window: &mut VecDeque<InFlight>) -> impl Future<Output = ()> {
 mod tests {
     use super::*;
     use crate::sink::Verdicts;
-    use crate::{Event as _, Log, MemoryJournal};
+    use crate::{AppendError, Log, MemoryJournal, QuarantineError, Staging};
 
     /// Delivers all but what its rules say, and remembers.
     #[derive(Debug, Default)]
@@ -270,8 +280,11 @@ mod tests {
     struct Shelf(Mutex<Vec<String>>);
 
     impl Quarantine for Shelf {
-        fn put(&self, event: LogRef<'_>, reason: &str) {
-            self.0.lock().unwrap().push(format!("{}: {reason}", event.message()));
+        fn put(&self, item: Quarantined) -> BoxFuture<'_, Result<(), QuarantineError>> {
+            let event = String::from_utf8_lossy(&item.bytes);
+            let what = if event.ends_with("poison") { "poison" } else { "other" };
+            self.0.lock().unwrap().push(format!("{what}: {}", item.detail));
+            Box::pin(std::future::ready(Ok(())))
         }
     }
 
@@ -308,6 +321,10 @@ mod tests {
     impl Journal for Closed {
         fn append(&self, batch: crate::NewBatch) -> crate::Commit {
             self.0.append(batch)
+        }
+
+        fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Staging>, AppendError>> {
+            self.0.stage()
         }
 
         fn read(

@@ -87,6 +87,10 @@ impl Journal for HandJournal {
         commit
     }
 
+    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn logmon_core::Staging>, AppendError>> {
+        Box::pin(std::future::ready(Err(AppendError::Closed)))
+    }
+
     fn read(&self, _: Position, _: usize) -> BoxFuture<'_, Result<Option<Group>, ReadError>> {
         Box::pin(std::future::ready(Ok(None)))
     }
