@@ -9,4 +9,5 @@ mod cli;
 mod crash;
 mod docs;
 mod http;
+mod limits;
 mod support;

@@ -124,6 +124,23 @@ impl Server {
         format!("http://{}", self.http)
     }
 
+    /// The most memory the server has held, and what it holds, as the system says.
+    pub(crate) fn memory(&self) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let lines = status.lines().filter(|line| {
+            ["VmHWM", "VmRSS", "VmData", "Threads"].iter().any(|name| line.starts_with(name))
+        });
+        lines
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    /// A figure of the Forward listener.
+    pub(crate) fn forward_figure(&self, name: &str) -> u64 {
+        self.get("/health").json()["figures"]["forward"][name].as_u64().unwrap()
+    }
+
     pub(crate) fn get(&self, path: &str) -> Response {
         http::request(self.http, "GET", path, &[], b"")
     }
