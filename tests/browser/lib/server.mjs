@@ -14,7 +14,9 @@ export class Server {
   #child = null;
   #output = [];
 
-  constructor() {
+  /** `options` are more of the command line's. */
+  constructor(options = []) {
+    this.options = options;
     this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'logmon-browser-'));
     this.forward = '127.0.0.1:0';
     this.http = '127.0.0.1:0';
@@ -32,7 +34,7 @@ export class Server {
     const addresses = path.join(this.dir, 'logmon.addr');
     // Of a server before this one; what is read below must be of this one.
     fs.rmSync(addresses, { force: true });
-    const child = spawn(BIN, ['run', '--data-dir', this.dir, '--forward', this.forward, '--http', this.http], {
+    const child = spawn(BIN, ['run', '--data-dir', this.dir, '--forward', this.forward, '--http', this.http, ...this.options], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;

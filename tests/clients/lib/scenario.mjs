@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { Server } from '../../browser/lib/server.mjs';
 import { until } from '../../browser/lib/wait.mjs';
 import { parseExact } from './exact.mjs';
 
-/** One test with a server of its own, which starts empty. */
-export function scenario(name, run) {
+/** One test with a server of its own, which starts empty. `config` is its logmon.toml. */
+export function scenario(name, run, config) {
   test(name, { timeout: 60_000 }, async (context) => {
-    const server = new Server();
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'logmon-clients-'));
+    context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+    const file = path.join(folder, 'logmon.toml');
+    fs.writeFileSync(file, config ? await config(folder) : '');
+    const server = new Server(['--config', file]);
     await server.start();
     try {
       await run(server);
