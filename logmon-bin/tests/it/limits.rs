@@ -118,6 +118,58 @@ fn claims_of_four_gibibytes_are_survived() {
     assert!(server.stop().success());
 }
 
+/// F-053: 256 MB in one message, as Fluentd's file buffers make them. It is there whole, and took
+/// no more memory than a small one.
+#[test]
+fn a_message_of_256_megabytes_is_taken() {
+    const EVENTS: u64 = 128 << 10;
+    let home = Home::new();
+    let server = start_limited(&home);
+    let record = |n: u64| {
+        let parts = vec![
+            Value::from(1_767_323_045),
+            Value::Map(vec![
+                ("message".into(), "x".repeat(2_000).into()),
+                // Eight bytes whatever the number.
+                ("n".into(), Value::Ext(5, n.to_be_bytes().to_vec())),
+            ]),
+        ];
+        let mut out = Vec::new();
+        rmpv::encode::write_value(&mut out, &Value::Array(parts)).unwrap();
+        out
+    };
+    let length = record(0).len() as u64;
+    let send = |events: u64, chunk: &str| {
+        let mut stream = TcpStream::connect(server.forward).unwrap();
+        let mut client = Client::of(stream.try_clone().unwrap());
+        let mut head = b"\x93\xa3big\xc6".to_vec();
+        head.extend_from_slice(&u32::try_from(events * length).unwrap().to_be_bytes());
+        stream.write_all(&head).unwrap();
+        for first in (0..events).step_by(512) {
+            let entries: Vec<u8> = (first..(first + 512).min(events)).flat_map(record).collect();
+            stream.write_all(&entries).unwrap();
+        }
+        let mut option = Vec::new();
+        let value = Value::Map(vec![("chunk".into(), chunk.into())]);
+        rmpv::encode::write_value(&mut option, &value).unwrap();
+        client.send(&option).unwrap();
+        assert_eq!(client.acks().next().as_deref(), Some(chunk), "{}", home.log());
+    };
+    // Fills what is kept in memory for readers anyway.
+    for warm in 0..10 {
+        send(3_000, &format!("warm {warm}"));
+    }
+    let before = server.resident_kib();
+    eprintln!("before: {}", server.memory());
+    send(EVENTS, "256 MB");
+    eprintln!("after: {}", server.memory());
+    assert!(EVENTS * length >= 256 << 20);
+    let grown = server.most_resident_kib().saturating_sub(before);
+    assert!(grown < 16 << 10, "memory grew by {grown} KiB");
+    assert_eq!(server.forward_figure("appended"), EVENTS + 30_000);
+    assert!(server.stop().success());
+}
+
 /// ten thousand connections that say nothing.
 #[test]
 fn ten_thousand_idle_connections_are_survived() {

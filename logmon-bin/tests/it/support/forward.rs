@@ -54,8 +54,12 @@ impl Client {
     pub(crate) fn connect(to: SocketAddr) -> std::io::Result<Self> {
         let writer = TcpStream::connect(to)?;
         writer.set_nodelay(true)?;
-        writer.set_read_timeout(Some(DEADLINE))?;
-        Ok(Self { writer })
+        Ok(Self::of(writer))
+    }
+
+    pub(crate) fn of(writer: TcpStream) -> Self {
+        writer.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self { writer }
     }
 
     pub(crate) fn send(&mut self, message: &[u8]) -> std::io::Result<()> {

@@ -136,6 +136,24 @@ impl Server {
             .join(", ")
     }
 
+    /// Memory it holds now.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        self.kib("VmRSS:")
+    }
+
+    /// The most memory it has held.
+    pub(crate) fn most_resident_kib(&self) -> u64 {
+        self.kib("VmHWM:")
+    }
+
+    fn kib(&self, name: &str) -> u64 {
+        let memory = self.memory();
+        memory
+            .split(", ")
+            .find_map(|part| part.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+            .unwrap()
+    }
+
     /// A figure of the Forward listener.
     pub(crate) fn forward_figure(&self, name: &str) -> u64 {
         self.get("/health").json()["figures"]["forward"][name].as_u64().unwrap()
