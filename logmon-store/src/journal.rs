@@ -21,6 +21,7 @@ mod recovery;
 mod report;
 mod segment;
 mod shared;
+mod staging;
 mod tail;
 mod view;
 mod walk;
@@ -33,11 +34,9 @@ pub use report::{Damage, DamageKind, OpenError, RecoveryReport};
 pub(crate) use view::{Extent, View};
 
 use catalog::Catalog;
-use queue::Queue;
 use reader::InMemory;
 use recovery::Recovered;
 use shared::Shared;
-use tail::Tail;
 use writer::Writer;
 
 /// A single batch is smaller than this.
@@ -115,12 +114,12 @@ impl DiskJournal {
         let lock = vfs.lock()?;
         let Recovered { mut catalog, mut report, journal, next_number, chain } =
             recovery::recover(&*vfs)?;
+        staging::remove_left(&*vfs);
         let epoch = new_epoch(&catalog, &*vfs);
         catalog.begin_epoch(epoch);
         report.epoch = Some(epoch);
         let next_seq = catalog.head;
-        let (queue, tail) = (Queue::new(config.queue_bytes), Tail::new(config.tail_bytes));
-        let shared = Arc::new(Shared::new(vfs, catalog, queue, tail));
+        let shared = Arc::new(Shared::new(vfs, catalog, &config));
         let mut writer = Writer {
             shared: shared.clone(),
             config,
@@ -202,7 +201,7 @@ impl Journal for DiskJournal {
     }
 
     fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Staging>, AppendError>> {
-        Box::pin(std::future::ready(Err(AppendError::Closed)))
+        Box::pin(staging::begin(self.shared.clone()))
     }
 
     /// Reads from memory at once, from the disk on a blocking thread of the tokio runtime, or on

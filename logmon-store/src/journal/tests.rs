@@ -14,6 +14,7 @@ mod format;
 mod model;
 mod power;
 mod retention;
+mod staging;
 
 fn config() -> JournalConfig {
     JournalConfig { full_retry: Duration::from_millis(1), ..JournalConfig::default() }

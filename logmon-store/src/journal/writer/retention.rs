@@ -23,6 +23,10 @@ impl Writer {
     /// note, nothing is removed now.
     pub(super) fn retain(&mut self) -> Result<(), Stop> {
         self.next_retention = Instant::now() + RETENTION_INTERVAL;
+        if self.active.is_none() {
+            // Nowhere to note it; the next segment is begun first.
+            return Ok(());
+        }
         let now = self.shared.vfs.now();
         let (retention, reserved) = (self.config.retention, self.config.segment_bytes);
         let removals = self.shared.catalog().expired(&retention, reserved, now);
@@ -43,9 +47,17 @@ impl Writer {
 
     fn note(&mut self, removals: &[Removal]) -> Result<(), Trouble> {
         let records: Vec<Record> = removals.iter().copied().map(Record::Removed).collect();
+        self.write_records(&records)
+    }
+
+    /// Writes control records.
+    ///
+    /// # Durability
+    /// They are durable afterwards, and everything before them.
+    pub(super) fn write_records(&mut self, records: &[Record]) -> Result<(), Trouble> {
         let mut bytes = Vec::new();
         let at = (self.next_seq, self.shared.vfs.now());
-        let crc = control::write_frame(&mut bytes, &records, self.epoch, at);
+        let crc = control::write_frame(&mut bytes, records, self.epoch, at);
         self.write(&bytes)?;
         let Some(active) = &mut self.active else { return Ok(()) };
         self.shared.count_fsync();
