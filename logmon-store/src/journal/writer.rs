@@ -21,9 +21,11 @@ use crate::vfs::VfsFile;
 
 mod adopt;
 mod build;
+mod chunks;
 mod retention;
 
 use build::Built;
+pub(super) use chunks::Seen;
 
 /// Owns the segment that is written.
 #[derive(Debug)]
@@ -43,6 +45,7 @@ pub(super) struct Writer {
     /// Since when something is written and not synced.
     pub(super) dirty_since: Option<Instant>,
     pub(super) next_retention: Instant,
+    pub(super) seen: Seen,
 }
 
 /// The segment that is written.
@@ -125,6 +128,9 @@ impl Writer {
         if let Err(stop) = self.sync_dirty() {
             self.stop(stop);
         }
+        if !self.shared.is_poisoned() {
+            self.leave_chunks();
+        }
         self.shared.end();
     }
 
@@ -185,6 +191,7 @@ impl Writer {
             return Ok(());
         }
         self.sync_dirty()?;
+        self.leave_chunks();
         self.until_space(Self::begin_segment)?;
         self.retain()
     }
@@ -297,6 +304,7 @@ impl Writer {
         for Queued { batch, promise } in self.taken.drain(..) {
             let first = Position { epoch: self.epoch, seq };
             seq += batch.entries.len() as u64;
+            self.seen.note(&batch.fingerprints, batch.entries.received(), &*self.shared.vfs);
             promise.resolve(Ok(Committed::new(first, seq)));
         }
     }

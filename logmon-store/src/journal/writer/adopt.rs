@@ -16,7 +16,12 @@ impl Writer {
         let Adoption { staged, promise } = adoption;
         match self.adopt(staged) {
             Ok(result) => {
+                let is_appended = result.is_ok();
                 promise.resolve(result);
+                let newest = self.shared.catalog().segments.back().map(|segment| segment.info);
+                if let Some(info) = newest.filter(|_| is_appended) {
+                    self.save_chunks(&info);
+                }
                 self.make_room(0)
             }
             Err(stop) => {
@@ -116,6 +121,7 @@ impl Writer {
             renamed.map_err(|error| Trouble::of("naming a staged message", error))
         })?;
         staged.adopted();
+        self.leave_chunks();
         // From here on a reader of the directory may find it behind the segment that was written.
         self.active = None;
         vfs.sync_dir().map_err(|error| {

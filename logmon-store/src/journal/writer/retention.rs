@@ -8,7 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Stop, Trouble, Writer};
-use crate::journal::control::{self, Record, Removal};
+use crate::journal::control::{self, Record, Removal, SegmentInfo};
 use crate::journal::format::chain;
 use crate::journal::segment::file_name;
 
@@ -32,7 +32,10 @@ impl Writer {
         let removals = self.shared.catalog().expired(&retention, reserved, now);
         if !removals.is_empty() {
             match self.note(&removals) {
-                Ok(()) => self.shared.catalog().remove(&removals),
+                Ok(()) => {
+                    self.keep_chunks_of(&removals);
+                    self.shared.catalog().remove(&removals);
+                }
                 Err(Trouble::Full(error)) => {
                     tracing::warn!(%error, "no room to note what retention removes; it waits");
                 }
@@ -43,6 +46,17 @@ impl Writer {
         }
         self.unlink();
         Ok(())
+    }
+
+    fn keep_chunks_of(&mut self, removals: &[Removal]) {
+        let is_removed =
+            |info: &SegmentInfo| removals.iter().any(|removal| removal.number == info.number);
+        let infos: Vec<SegmentInfo> = {
+            let catalog = self.shared.catalog();
+            let infos = catalog.segments.iter().map(|segment| segment.info);
+            infos.filter(is_removed).collect()
+        };
+        infos.iter().for_each(|info| self.save_chunks(info));
     }
 
     fn note(&mut self, removals: &[Removal]) -> Result<(), Trouble> {
