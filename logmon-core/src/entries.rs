@@ -156,6 +156,11 @@ impl Entries {
         &self.payload
     }
 
+    /// About how many bytes of memory the payload and its index take.
+    pub fn memory(&self) -> usize {
+        self.payload.len() + self.index.memory()
+    }
+
     /// When the entries were taken in.
     pub fn received(&self) -> Timestamp {
         self.received

@@ -41,7 +41,8 @@ pub use event::{Event, Scalar};
 pub use field_map::{FieldMap, FieldMapError, LEVEL_KEYS, MESSAGE_KEYS, SOURCE_KEYS};
 pub use filter::{Filter, FilterSet, ParseFilterError};
 pub use group::{
-    Batch, Fingerprint, Group, GroupBuilder, LogRef, MAX_GROUP_BYTES, NewBatch, write_entry,
+    Batch, Codec, Compressed, Fingerprint, Group, GroupBuilder, LogRef, MAX_GROUP_BYTES, NewBatch,
+    write_entry,
 };
 pub use hub::Hub;
 pub use journal::{

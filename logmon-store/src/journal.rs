@@ -12,6 +12,7 @@ use crate::vfs::{Lock, RealVfs, Vfs};
 
 mod catalog;
 mod chunks;
+mod codec;
 mod config;
 mod control;
 mod format;

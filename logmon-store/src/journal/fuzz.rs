@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use logmon_core::Timestamp;
+
 use super::catalog::Catalog;
 use super::config::JournalConfig;
 use super::format::{FRAME_MAGIC, SEGMENT_HEADER_BYTES, SegmentHeader, epoch_seed};
@@ -25,16 +27,19 @@ fn read(bytes: Vec<u8>) -> u64 {
     let catalog = Catalog { epochs: epochs_of(&catalog), ..catalog };
     let shared = Shared::new(Arc::new(vfs), catalog, &config);
     let mut at = shared.catalog().oldest();
-    let mut events = 0;
+    let (mut events, mut is_compressed) = (0, false);
     while let Ok(Some(group)) = shared.read(at, 1 << 16) {
         assert!(group.end_seq() > at.seq, "a read gets on");
         events += group.len() as u64;
+        is_compressed |= group.batches().any(|batch| batch.compressed().is_some());
         // Every part of every event can be looked at.
         let mut json = Vec::new();
         group.iter().for_each(|log| log.write_json(&mut json));
         at = group.end();
     }
-    assert!(events <= len / 3, "an event has three bytes at least");
+    let chunks = shared.chunks_since(Timestamp::MIN).unwrap_or_default();
+    assert!(chunks.len() as u64 <= len / 20, "a chunk has twenty bytes");
+    assert!(is_compressed || events <= len / 3, "an event has three bytes at least");
     events
 }
 

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use logmon_core::{AppendError, Commit, MAX_GROUP_BYTES, NewBatch, Promise};
 
+use super::codec;
 use super::format::header_len;
 use super::staging::Adoption;
 
-/// Memory of a waiting batch beside its payload: index and bookkeeping, roughly.
+/// Memory of a waiting batch beside its entries, roughly.
 const BATCH_OVERHEAD: usize = 256;
 
 /// A queue with a limit in bytes between many appenders and one writer.
@@ -60,11 +61,16 @@ impl Queued {
 }
 
 fn frame_bytes(batch: &NewBatch) -> usize {
-    header_len(batch.tag.len(), batch.fingerprints.len()) + batch.entries.payload().len() + 4
+    let (_, payload) = codec::stored(batch);
+    header_len(batch.tag.len(), batch.fingerprints.len()) + payload.len() + 4
 }
 
 fn held_bytes(batch: &NewBatch) -> usize {
-    frame_bytes(batch) + BATCH_OVERHEAD
+    let compressed = batch.compressed.as_ref().map_or(0, |form| form.bytes.len());
+    header_len(batch.tag.len(), batch.fingerprints.len())
+        + batch.entries.memory()
+        + compressed
+        + BATCH_OVERHEAD
 }
 
 impl State {

@@ -7,6 +7,7 @@ use logmon_core::{AppendError, Event as _, Journal as _, Log, NewBatch, Position
 use super::*;
 use crate::vfs::memory::{Call, Fault, MemoryVfs};
 
+mod compressed;
 mod crafted;
 mod damage;
 mod faults;
@@ -156,12 +157,12 @@ async fn nothing_is_visible_or_promised_before_its_fsync() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_takes_again() {
     let vfs = MemoryVfs::new();
-    let (journal, _) = open(&vfs, JournalConfig { queue_bytes: 1000, ..config() });
+    let (journal, _) = open(&vfs, JournalConfig { queue_bytes: 2000, ..config() });
     vfs.hold_syncs();
     let first = journal.append(batch("first"));
     vfs.wait_for_sync();
     let second = journal.append(batch("second"));
-    match journal.append(batch(&"x".repeat(1000))).await {
+    match journal.append(batch(&"x".repeat(2000))).await {
         Err(AppendError::Busy { queued_bytes }) => assert!(queued_bytes > 0),
         other => panic!("{other:?}"),
     }
@@ -169,7 +170,7 @@ async fn a_full_queue_refuses_and_takes_again() {
     first.await.unwrap();
     second.await.unwrap();
     // Beyond the limit by itself: taken while nothing else waits.
-    journal.append(batch(&"x".repeat(2000))).await.unwrap();
+    journal.append(batch(&"x".repeat(4000))).await.unwrap();
     assert_eq!(journal.status().queued_bytes, 0);
 }
 

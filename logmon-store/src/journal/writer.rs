@@ -243,13 +243,13 @@ impl Writer {
     }
 
     fn commit(&mut self, mut built: Built) -> Result<(), Stop> {
-        self.until_space(|writer| writer.write(built.builder.arena()))?;
+        self.until_space(|writer| writer.write(built.disk()))?;
         self.dirty_since.get_or_insert_with(Instant::now);
         if self.config.durability == Durability::Sync {
             self.sync_dirty()?;
         }
         if let Some(active) = &mut self.active {
-            active.len += built.builder.arena().len() as u64;
+            active.len += built.disk().len() as u64;
             active.has_events = true;
         }
         self.publish(built);
@@ -272,7 +272,7 @@ impl Writer {
 
     /// Lets readers see a group, then keeps its promises.
     fn publish(&mut self, built: Built) {
-        let Built { builder, blocks, chain, events, times, received, new_maps } = built;
+        let Built { builder, blocks, chain, events, times, received, new_maps, .. } = built;
         let group = builder.finish();
         let first_seq = self.next_seq;
         self.next_seq += events;

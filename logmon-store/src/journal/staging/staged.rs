@@ -259,7 +259,9 @@ impl Staged {
         NewFrame {
             is_control: false,
             are_times_auto: kind.are_times_auto,
+            codec: None,
             payload_len: frame.payload_len,
+            raw_len: frame.payload_len,
             events: frame.events,
             first_seq,
             received: kind.received,
