@@ -9,11 +9,13 @@ use crate::msgpack;
 use crate::{Epoch, FieldMap, Position, RouteSet, Tag, Timestamp};
 
 mod builder;
+mod compressed;
 mod log_ref;
 mod record;
 
 pub use builder::GroupBuilder;
 use builder::offset;
+pub use compressed::{Codec, Compressed};
 pub use log_ref::LogRef;
 
 /// A group closes when its payload has reached this many bytes.
@@ -31,6 +33,8 @@ struct Inner {
     arena: Vec<u8>,
     index: Index,
     batches: Vec<Row>,
+    /// Bytes of the batches' compressed forms.
+    compressed_bytes: usize,
     end_seq: u64,
 }
 
@@ -45,6 +49,7 @@ struct Row {
     first: usize,
     /// Where its payload ends in the arena.
     end: u32,
+    compressed: Option<Arc<Compressed>>,
 }
 
 /// Events of one tag, one route and one instant of receipt, on their way into a journal.
@@ -60,6 +65,9 @@ pub struct NewBatch {
     /// Digests of the chunks the batch came in, each with the index of its first event; for the
     /// recognition of chunks that are sent again.
     pub fingerprints: Vec<Fingerprint>,
+    /// The form it came in, if that was compressed: what is stored and passed on where it is the
+    /// smaller one. To be left out where events were added or dropped.
+    pub compressed: Option<Compressed>,
 }
 
 /// The digest of one chunk.
@@ -75,7 +83,7 @@ pub struct Fingerprint {
 impl NewBatch {
     /// A batch for every reader there is.
     pub fn new(tag: Tag, entries: Entries) -> Self {
-        Self { tag, route: RouteSet::ALL, entries, fingerprints: Vec::new() }
+        Self { tag, route: RouteSet::ALL, entries, fingerprints: Vec::new(), compressed: None }
     }
 }
 
@@ -116,6 +124,7 @@ impl Group {
         let fixed = size_of::<Inner>() + 7 * 16;
         fixed
             + self.0.arena.capacity()
+            + self.0.compressed_bytes
             + self.len() * 29
             + self.0.batches.capacity() * size_of::<Row>()
     }
@@ -167,12 +176,14 @@ impl Group {
                     first_seq: log.seq(),
                     first: index.len() - 1,
                     end: index.end,
+                    compressed: None,
                 }),
             }
             last = Some(log);
         }
         let end_seq = last.map_or(self.0.end_seq, |last| last.seq() + 1);
-        Self(Arc::new(Inner { epoch: self.0.epoch, arena, index, batches, end_seq }))
+        let epoch = self.0.epoch;
+        Self(Arc::new(Inner { epoch, arena, index, batches, compressed_bytes: 0, end_seq }))
     }
 
     /// The batches: runs of events with one tag, one route and one instant of receipt.
@@ -222,6 +233,11 @@ impl<'g> Batch<'g> {
     /// When the events were taken in.
     pub fn received(&self) -> Timestamp {
         self.row().received
+    }
+
+    /// The form in which the whole batch came over the wire, if that was compressed and is kept.
+    pub fn compressed(&self) -> Option<&'g Compressed> {
+        self.row().compressed.as_deref()
     }
 
     /// The indices of its events in the group.

@@ -34,13 +34,15 @@ mod tracing_layer;
 mod value;
 
 pub use entries::{
-    Entries, EntryError, EntryErrorKind, Index, MAX_RECORD_BYTES, Oddities, Reading, TimeUnit,
+    Entries, EntryError, EntryErrorKind, Index, MAX_RECORD_BYTES, Oddities, Piece, Reading,
+    TimeUnit,
 };
 pub use event::{Event, Scalar};
 pub use field_map::{FieldMap, FieldMapError, LEVEL_KEYS, MESSAGE_KEYS, SOURCE_KEYS};
 pub use filter::{Filter, FilterSet, ParseFilterError};
 pub use group::{
-    Batch, Fingerprint, Group, GroupBuilder, LogRef, MAX_GROUP_BYTES, NewBatch, write_entry,
+    Batch, Codec, Compressed, Fingerprint, Group, GroupBuilder, LogRef, MAX_GROUP_BYTES, NewBatch,
+    write_entry,
 };
 pub use hub::Hub;
 pub use journal::{

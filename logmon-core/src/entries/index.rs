@@ -84,6 +84,10 @@ impl Index {
         self.times.is_empty()
     }
 
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.times.capacity() * 29
+    }
+
     /// What was odd about the entries so far.
     pub fn oddities(&self) -> Oddities {
         self.oddities

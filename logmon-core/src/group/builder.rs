@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Group, Inner, NewBatch, Row};
+use super::{Compressed, Group, Inner, NewBatch, Row};
 use crate::entries::{EntryError, Index, Reading};
 use crate::{Epoch, RouteSet, Tag};
 
@@ -14,6 +14,7 @@ pub struct GroupBuilder {
     arena: Vec<u8>,
     index: Index,
     batches: Vec<Row>,
+    compressed_bytes: usize,
     end_seq: u64,
 }
 
@@ -26,6 +27,7 @@ impl GroupBuilder {
             arena: Vec::with_capacity(bytes),
             index: Index::with_capacity(events),
             batches: Vec::with_capacity(batches),
+            compressed_bytes: 0,
             end_seq: 0,
         }
     }
@@ -34,7 +36,7 @@ impl GroupBuilder {
     /// [`GroupBuilder::add_stored`].
     pub fn over(epoch: Epoch, arena: Vec<u8>, events: usize) -> Self {
         let index = Index::with_capacity(events);
-        Self { epoch, arena, index, batches: Vec::new(), end_seq: 0 }
+        Self { epoch, arena, index, batches: Vec::new(), compressed_bytes: 0, end_seq: 0 }
     }
 
     /// The bytes so far. A journal appends the headers of its frames here, so that the arena is
@@ -69,7 +71,19 @@ impl GroupBuilder {
             first_seq,
             first,
             end: self.index.end,
+            compressed: None,
         });
+        if let Some(compressed) = &batch.compressed {
+            self.set_compressed(compressed.clone());
+        }
+    }
+
+    /// Adds the form in which the last batch came over the wire.
+    pub fn set_compressed(&mut self, compressed: Compressed) {
+        if let Some(row) = self.batches.last_mut() {
+            self.compressed_bytes += compressed.bytes.len();
+            row.compressed = Some(Arc::new(compressed));
+        }
     }
 
     /// Adds a batch whose payload stands in `range` of the arena already.
@@ -104,6 +118,7 @@ impl GroupBuilder {
             first_seq,
             first,
             end: offset(range.end),
+            compressed: None,
         });
         Ok(())
     }
@@ -116,8 +131,8 @@ impl GroupBuilder {
 
     /// The group.
     pub fn finish(self) -> Group {
-        let Self { epoch, arena, index, batches, end_seq } = self;
-        Group(Arc::new(Inner { epoch, arena, index, batches, end_seq }))
+        let Self { epoch, arena, index, batches, compressed_bytes, end_seq } = self;
+        Group(Arc::new(Inner { epoch, arena, index, batches, compressed_bytes, end_seq }))
     }
 
     /// The group of one batch, as a journal in memory makes it.

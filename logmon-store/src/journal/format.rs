@@ -2,8 +2,9 @@
 //!
 //! `docs/journal-format.md` says the same in words.
 
-use logmon_core::{Epoch, Fingerprint, Tag, Timestamp};
+use logmon_core::{Codec, Epoch, Fingerprint, Tag, Timestamp};
 
+use super::codec::{self, MAX_RAW_BYTES, Unknown};
 use super::wire::{Fields, Put as _};
 
 /// The version of the format that is written.
@@ -21,7 +22,6 @@ pub(super) const MAX_SEQ: u64 = 1 << 62;
 const MIN_ENTRY_BYTES: u64 = 3;
 
 const FRAME_VERSION: u8 = 1;
-const CODEC_NONE: u8 = 0;
 const FLAG_CONTROL: u8 = 1;
 const FLAG_AUTO_TIMES: u8 = 2;
 
@@ -123,7 +123,10 @@ pub(super) fn chain(chain: u32, header_crc: u32) -> u32 {
 pub(super) struct NewFrame<'a> {
     pub(super) is_control: bool,
     pub(super) are_times_auto: bool,
+    pub(super) codec: Option<Codec>,
     pub(super) payload_len: u32,
+    /// The length of the payload as packed entries.
+    pub(super) raw_len: u32,
     pub(super) events: u32,
     pub(super) first_seq: u64,
     pub(super) received: Timestamp,
@@ -140,7 +143,9 @@ impl NewFrame<'_> {
         Self {
             is_control: true,
             are_times_auto: false,
+            codec: None,
             payload_len,
+            raw_len: payload_len,
             events: 0,
             first_seq,
             received: now,
@@ -159,10 +164,10 @@ impl NewFrame<'_> {
         let flags = if self.is_control { FLAG_CONTROL } else { 0 }
             | if self.are_times_auto { FLAG_AUTO_TIMES } else { 0 };
         out.put(FRAME_MAGIC);
-        out.put([FRAME_VERSION, flags, CODEC_NONE, 0]);
+        out.put([FRAME_VERSION, flags, codec::number_of(self.codec), 0]);
         out.put_count(len);
         out.put_u32(self.payload_len);
-        out.put_u32(self.payload_len);
+        out.put_u32(self.raw_len);
         out.put_u32(self.events);
         out.put_u64(self.first_seq);
         out.put_i64(self.received.as_nanos());
@@ -198,8 +203,11 @@ pub(super) fn end_frame(out: &mut Vec<u8>, header_crc: u32, payload: &[u8]) {
 pub(super) struct FrameHeader {
     pub(super) is_control: bool,
     pub(super) are_times_auto: bool,
+    pub(super) codec: Option<Codec>,
     pub(super) header_len: u32,
     pub(super) payload_len: u32,
+    /// The length of the payload as packed entries.
+    pub(super) raw_len: u32,
     pub(super) events: u32,
     pub(super) first_seq: u64,
     pub(super) received: Timestamp,
@@ -226,7 +234,7 @@ impl FrameHeader {
         let Some(fixed) = bytes.get(..FRAME_FIXED_BYTES) else {
             return Err(FrameFault::Short(FRAME_FIXED_BYTES));
         };
-        let (header, kind, [tag_len, fingerprints, raw_len]) =
+        let (header, kind, [tag_len, fingerprints]) =
             Self::fields(fixed).ok_or(FrameFault::Invalid)?;
         let header_len = header.header_len as usize;
         let total = u64::from(header.header_len) + u64::from(header.payload_len) + 4;
@@ -245,21 +253,24 @@ impl FrameHeader {
             return Err(FrameFault::Invalid);
         }
         let [version, flags, codec, _] = kind;
-        if version != FRAME_VERSION
-            || flags & !(FLAG_CONTROL | FLAG_AUTO_TIMES) != 0
-            || codec != CODEC_NONE
-        {
+        let codec = codec::of_number(codec).map_err(|Unknown| FrameFault::Unsupported)?;
+        if version != FRAME_VERSION || flags & !(FLAG_CONTROL | FLAG_AUTO_TIMES) != 0 {
             return Err(FrameFault::Unsupported);
         }
         // Right by its checksum, so only a forged header fails here; then nothing is allocated.
         let expected = FRAME_FIXED_BYTES as u64 + u64::from(tag_len) + u64::from(fingerprints) * 20;
+        let raw_len = header.raw_len;
+        let is_length_right = match codec {
+            None => raw_len == header.payload_len,
+            Some(_) => raw_len as usize <= MAX_RAW_BYTES && !header.is_control,
+        };
         let is_sound = expected + 4 == u64::from(header.header_len)
-            && raw_len == header.payload_len
-            && u64::from(header.events) * MIN_ENTRY_BYTES <= u64::from(header.payload_len);
-        if is_sound { Ok(Self { crc, ..header }) } else { Err(FrameFault::Invalid) }
+            && is_length_right
+            && u64::from(header.events) * MIN_ENTRY_BYTES <= u64::from(raw_len);
+        if is_sound { Ok(Self { codec, crc, ..header }) } else { Err(FrameFault::Invalid) }
     }
 
-    fn fields(fixed: &[u8]) -> Option<(Self, [u8; 4], [u32; 3])> {
+    fn fields(fixed: &[u8]) -> Option<(Self, [u8; 4], [u32; 2])> {
         let mut fields = Fields(fixed);
         if fields.array()? != FRAME_MAGIC {
             return None;
@@ -277,8 +288,10 @@ impl FrameHeader {
         let header = Self {
             is_control: kind[1] & FLAG_CONTROL != 0,
             are_times_auto: kind[1] & FLAG_AUTO_TIMES != 0,
+            codec: None,
             header_len,
             payload_len,
+            raw_len,
             events,
             first_seq,
             received,
@@ -288,7 +301,7 @@ impl FrameHeader {
             tag_len,
             crc: 0,
         };
-        Some((header, kind, [tag_len, fingerprints, raw_len]))
+        Some((header, kind, [tag_len, fingerprints]))
     }
 
     /// The bytes of the whole frame.
@@ -296,8 +309,20 @@ impl FrameHeader {
         u64::from(self.header_len) + u64::from(self.payload_len) + 4
     }
 
+    /// The memory that reading its payload takes, beside the bytes of the frame.
+    pub(super) fn unpacked_len(&self) -> u64 {
+        if self.codec.is_some() { self.raw_len.into() } else { 0 }
+    }
+
     pub(super) fn end_seq(&self) -> u64 {
         self.first_seq + u64::from(self.events)
+    }
+
+    /// The digests of its chunks, from the bytes of the frame.
+    pub(super) fn digests<'a>(&self, frame: &'a [u8]) -> impl Iterator<Item = [u8; 16]> + use<'a> {
+        let range = FRAME_FIXED_BYTES + self.tag_len as usize..self.header_len as usize - 4;
+        let (fingerprints, _) = frame.get(range).unwrap_or_default().as_chunks::<20>();
+        fingerprints.iter().filter_map(|fingerprint| fingerprint.last_chunk().copied())
     }
 
     /// The tag, from the bytes of the frame.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use logmon_core::Timestamp;
+
 use super::catalog::Catalog;
+use super::config::JournalConfig;
 use super::format::{FRAME_MAGIC, SEGMENT_HEADER_BYTES, SegmentHeader, epoch_seed};
-use super::queue::Queue;
 use super::recovery::{self, Recovered};
 use super::segment::file_name;
 use super::shared::Shared;
-use super::tail::Tail;
 use crate::vfs::memory::MemoryVfs;
 
 /// Opens a journal whose only segment has these bytes and reads all there is, as the bytes are and
@@ -22,19 +23,23 @@ fn read(bytes: Vec<u8>) -> u64 {
     let len = bytes.len() as u64;
     vfs.put(&file_name(1), bytes);
     let Ok(Recovered { catalog, .. }) = recovery::recover(&vfs) else { return 0 };
+    let config = JournalConfig { queue_bytes: 0, tail_bytes: 0, ..JournalConfig::default() };
     let catalog = Catalog { epochs: epochs_of(&catalog), ..catalog };
-    let shared = Shared::new(Arc::new(vfs), catalog, Queue::new(0), Tail::new(0));
+    let shared = Shared::new(Arc::new(vfs), catalog, &config);
     let mut at = shared.catalog().oldest();
-    let mut events = 0;
+    let (mut events, mut is_compressed) = (0, false);
     while let Ok(Some(group)) = shared.read(at, 1 << 16) {
         assert!(group.end_seq() > at.seq, "a read gets on");
         events += group.len() as u64;
+        is_compressed |= group.batches().any(|batch| batch.compressed().is_some());
         // Every part of every event can be looked at.
         let mut json = Vec::new();
         group.iter().for_each(|log| log.write_json(&mut json));
         at = group.end();
     }
-    assert!(events <= len / 3, "an event has three bytes at least");
+    let chunks = shared.chunks_since(Timestamp::MIN).unwrap_or_default();
+    assert!(chunks.len() as u64 <= len / 20, "a chunk has twenty bytes");
+    assert!(is_compressed || events <= len / 3, "an event has three bytes at least");
     events
 }
 

@@ -2,12 +2,16 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use logmon_core::{
-    FieldMap, Group, GroupBuilder, Position, ReadError, Reading, RouteSet, Tag, TimeUnit,
+    Codec, Compressed, FieldMap, Group, GroupBuilder, Position, ReadError, Reading, RouteSet, Tag,
+    TimeUnit,
 };
 
+use super::codec;
 use super::format::FrameHeader;
 use super::segment::{Segment, file_name};
 use super::shared::Shared;
@@ -97,7 +101,7 @@ impl Shared {
         (seq, max_bytes): (u64, usize),
     ) -> Frames {
         let info = &segment.info;
-        let mut frames = Frames { found: Vec::new(), end_seq: part.end_seq };
+        let mut frames = Frames { found: Vec::new(), unpacked: 0, end_seq: part.end_seq };
         let seqs = (part.first_seq, Some(part.end_seq));
         let mut walk = Walk::new(file, info.epoch, (part.at, part.end), seqs);
         while let Some(step) = walk.step() {
@@ -120,7 +124,9 @@ impl Shared {
     /// Reads the frames in one go and makes a group of those whose payload is right.
     fn gather(&self, segment: &Segment, file: &dyn VfsFile, frames: &Frames) -> Group {
         let (start, end) = frames.range();
-        let mut arena = vec![0; usize::try_from(end - start).unwrap_or(0)];
+        let (stored, unpacked) = (as_size(end - start), as_size(frames.unpacked));
+        let mut arena = Vec::with_capacity(stored + codec::likely_len(stored, unpacked));
+        arena.resize(stored, 0);
         read_lenient(file, &mut arena, start);
         let mut found = Vec::with_capacity(frames.found.len());
         let mut damaged = HashSet::new();
@@ -156,6 +162,10 @@ impl Shared {
     }
 }
 
+fn as_size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(0)
+}
+
 fn failure(segment: &Segment, error: &io::Error) -> Arc<str> {
     format!("opening {}: {error}", file_name(segment.info.number)).into()
 }
@@ -173,6 +183,8 @@ pub(super) struct Part {
 #[derive(Debug)]
 struct Frames {
     found: Vec<(u64, FrameHeader)>,
+    /// Bytes that compressed payloads take beside their frames.
+    unpacked: u64,
     /// Events up to here were looked at.
     end_seq: u64,
 }
@@ -181,10 +193,13 @@ impl Frames {
     /// Adds a frame unless that would be too much.
     fn take(&mut self, at: u64, header: &FrameHeader, max_bytes: usize) -> bool {
         let start = self.found.first().map_or(at, |(first, _)| *first);
-        if !self.found.is_empty() && at + header.total_len() - start > max_bytes as u64 {
+        let unpacked = self.unpacked + header.unpacked_len();
+        let bytes = at + header.total_len() - start + unpacked;
+        if !self.found.is_empty() && bytes > max_bytes as u64 {
             self.end_seq = header.first_seq;
             return false;
         }
+        self.unpacked = unpacked;
         self.found.push((at, *header));
         true
     }
@@ -226,6 +241,28 @@ impl Stored {
         let start = offset + header.header_len as usize;
         let range = start..start + header.payload_len as usize;
         let route = RouteSet::from_number(header.route);
-        builder.add_stored(tag, route, header.first_seq, (range, &reading)).is_ok()
+        let Some(codec) = header.codec else {
+            return builder.add_stored(tag, route, header.first_seq, (range, &reading)).is_ok();
+        };
+        let Some((compressed, range)) = unpack(codec, range, (&header, builder.arena())) else {
+            return false;
+        };
+        let added = builder.add_stored(tag, route, header.first_seq, (range, &reading)).is_ok();
+        if added {
+            builder.set_compressed(compressed);
+        }
+        added
     }
+}
+
+/// Decompresses a range of the arena to its end; gives what was compressed, and the new range.
+fn unpack(
+    codec: Codec,
+    range: Range<usize>,
+    (header, arena): (&FrameHeader, &mut Vec<u8>),
+) -> Option<(Compressed, Range<usize>)> {
+    let bytes = Bytes::copy_from_slice(arena.get(range)?);
+    let start = arena.len();
+    codec::decompress(codec, &bytes, (header.raw_len as usize, arena)).ok()?;
+    Some((Compressed { codec, bytes }, start..arena.len()))
 }

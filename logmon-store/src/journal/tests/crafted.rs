@@ -1,8 +1,10 @@
 //! Bytes that somebody thought up. R-097
 
+use logmon_core::{Codec, Compressed, Fingerprint};
 use proptest::prelude::*;
 
 use super::*;
+use crate::journal::codec::tests::compress;
 use crate::journal::fuzz;
 
 /// A real segment with several frames and control records.
@@ -14,13 +16,20 @@ fn real_segment() -> Vec<u8> {
         let text = "z".repeat(n * 10);
         runtime.block_on(journal.append(batch(&text))).unwrap();
     }
+    for codec in [Codec::Gzip, Codec::Zstd] {
+        let mut batch = batch(&"z".repeat(500));
+        let bytes = compress(codec, batch.entries.payload()).into();
+        batch.compressed = Some(Compressed { codec, bytes });
+        batch.fingerprints = vec![Fingerprint { first: 0, digest: [7; 16] }];
+        runtime.block_on(journal.append(batch)).unwrap();
+    }
     drop(journal);
-    vfs.content(&vfs.names()[0]).unwrap()
+    vfs.content(&segments(&vfs)[0]).unwrap()
 }
 
 #[test]
 fn the_way_in_for_fuzzing_reads_a_real_segment() {
-    assert_eq!(fuzz::read_segment(&real_segment()), (4, 4));
+    assert_eq!(fuzz::read_segment(&real_segment()), (6, 6));
     assert_eq!(fuzz::read_segment(&[]), (0, 0));
 }
 
@@ -32,7 +41,7 @@ fn a_segment_of_forged_frame_beginnings_is_given_up_in_time() {
         bytes.extend_from_slice(b"\xf1lmf\x01\x00\x00\x00\x00\x00\x08\x00\x10\x00\x00\x00");
     }
     bytes.extend_from_slice(&vec![0; 600_000]);
-    assert_eq!(fuzz::read_segment(&bytes).0, 4);
+    assert_eq!(fuzz::read_segment(&bytes).0, 6);
 }
 
 proptest! {

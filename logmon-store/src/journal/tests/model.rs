@@ -1,13 +1,17 @@
 //! Random use against a list.
 
+use logmon_core::{Codec, Compressed};
 use proptest::prelude::*;
 
 use super::*;
+use crate::journal::codec::tests::compress;
 
 #[derive(Clone, Debug)]
 enum Step {
     /// Append events of these sizes, all at once.
     Append(Vec<usize>),
+    /// Append events of these sizes as a message too big for memory, or give it up.
+    Stage { sizes: Vec<usize>, is_committed: bool },
     /// End orderly or by a kill, and open with other limits.
     Open { is_killed: bool, segment_bytes: u64, max_bytes: u64, tail_bytes: usize },
     /// Read on from one of the positions seen, by reads of so many bytes.
@@ -17,6 +21,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => proptest::collection::vec(0_usize..2000, 1..10).prop_map(Step::Append),
+        1 => (proptest::collection::vec(0_usize..2000, 1..10), any::<bool>())
+            .prop_map(|(sizes, is_committed)| Step::Stage { sizes, is_committed }),
         1 => (any::<bool>(), 500_u64..20_000, 5_000_u64..100_000, 0_usize..30_000).prop_map(
             |(is_killed, segment_bytes, max_bytes, tail_bytes)| Step::Open {
                 is_killed, segment_bytes, max_bytes, tail_bytes,
@@ -34,7 +40,19 @@ struct Model {
 impl Model {
     async fn append(&mut self, journal: &DiskJournal, sizes: &[usize]) {
         let texts: Vec<String> = sizes.iter().map(|size| "y".repeat(*size)).collect();
-        let commits: Vec<_> = texts.iter().map(|text| journal.append(batch(text))).collect();
+        let commits: Vec<_> = texts
+            .iter()
+            .enumerate()
+            .map(|(n, text)| {
+                let mut batch = batch(text);
+                let codec = [None, Some(Codec::Gzip), Some(Codec::Zstd)][n % 3];
+                batch.compressed = codec.map(|codec| Compressed {
+                    codec,
+                    bytes: compress(codec, batch.entries.payload()).into(),
+                });
+                journal.append(batch)
+            })
+            .collect();
         for (text, commit) in texts.into_iter().zip(commits) {
             let committed = commit.await.unwrap();
             assert_eq!(committed.end_seq, committed.first.seq + 1);
@@ -42,6 +60,22 @@ impl Model {
             self.positions.push(committed.first);
         }
         self.positions.push(journal.head());
+    }
+
+    async fn stage(&mut self, journal: &DiskJournal, sizes: &[usize], is_committed: bool) {
+        let mut staging = journal.stage().await.unwrap();
+        let texts: Vec<String> = sizes.iter().map(|size| "s".repeat(*size)).collect();
+        for text in &texts {
+            staging.push(batch(text)).await.unwrap();
+        }
+        if is_committed {
+            let committed = staging.commit(Vec::new()).await.unwrap();
+            assert_eq!(committed.end_seq - committed.first.seq, texts.len() as u64);
+            self.positions.push(committed.first);
+            self.events.extend((committed.first.seq..).zip(texts));
+            // Behind what the journal does after the promise.
+            self.append(journal, &[1]).await;
+        }
     }
 
     async fn read(&self, journal: &DiskJournal, which: usize, bytes: usize) {
@@ -71,6 +105,9 @@ proptest! {
             for step in steps {
                 match step {
                     Step::Append(sizes) => model.append(&journal, &sizes).await,
+                    Step::Stage { sizes, is_committed } => {
+                        model.stage(&journal, &sizes, is_committed).await;
+                    }
                     Step::Read { which, bytes } => model.read(&journal, which, bytes).await,
                     Step::Open { is_killed, segment_bytes, max_bytes, tail_bytes } => {
                         if !is_killed {

@@ -1,10 +1,11 @@
-//! Making a group whose arena is what goes to disk.
+//! Making a group whose arena is what goes to disk, where no batch is stored compressed.
 
 use std::sync::Arc;
 
 use logmon_core::{FieldMap, GroupBuilder, NewBatch, TimeUnit, Timestamp};
 
 use super::{Stop, Writer};
+use crate::journal::codec;
 use crate::journal::control::{self, Record};
 use crate::journal::format::{NewFrame, chain, end_frame, epoch_seed};
 use crate::journal::queue::Queued;
@@ -13,6 +14,8 @@ use crate::journal::segment::{BLOCK_BYTES, Block, Blocks};
 /// A group ready to be written.
 pub(super) struct Built {
     pub(super) builder: GroupBuilder,
+    /// The bytes for the disk, where they are not those of the arena.
+    separate: Option<Vec<u8>>,
     pub(super) blocks: Blocks,
     pub(super) chain: u32,
     pub(super) events: u64,
@@ -22,12 +25,18 @@ pub(super) struct Built {
 }
 
 impl Writer {
-    /// Makes one group of the batches taken, in memory that is sized beforehand.
+    /// Makes one group of the batches taken, in memory that is sized beforehand: `bytes` for the
+    /// frames.
     pub(super) fn build(&mut self, bytes: usize) -> Result<Built, Stop> {
-        let events: usize = self.taken.iter().map(|queued| queued.batch.entries.len()).sum();
+        let batches = || self.taken.iter().map(|queued| &queued.batch);
+        let events: usize = batches().map(|batch| batch.entries.len()).sum();
         let block_bytes = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
+        let is_separate = batches().any(|batch| codec::stored(batch).0.is_some());
+        let payloads = || batches().map(|batch| batch.entries.payload().len()).sum();
+        let arena_bytes = if is_separate { payloads() } else { bytes };
         let mut built = Built {
-            builder: GroupBuilder::with_capacity(self.epoch, events, self.taken.len(), bytes),
+            builder: GroupBuilder::with_capacity(self.epoch, events, self.taken.len(), arena_bytes),
+            separate: is_separate.then(|| Vec::with_capacity(bytes)),
             blocks: Blocks::with_capacity(bytes / block_bytes + 1),
             chain: self.chain,
             events: events as u64,
@@ -44,7 +53,7 @@ impl Writer {
                 self.taken = taken;
                 return Err(Stop::Poison("more than 65535 field maps are in use".into()));
             };
-            let at = base + built.builder.arena().len() as u64;
+            let at = base + built.disk().len() as u64;
             let times = built.add(batch, (seq, fields), seed);
             built.blocks.note(Block { first_seq: seq, at, times });
             seq += batch.entries.len() as u64;
@@ -69,8 +78,7 @@ impl Writer {
             let number = u16::try_from(catalog.field_maps.len() + built.new_maps.len()).ok()?;
             let record = Record::FieldMap(number, map.clone());
             let now = self.shared.vfs.now();
-            let arena = built.builder.arena();
-            let crc = control::write_frame(arena, &[record], self.epoch, (seq, now));
+            let crc = control::write_frame(built.disk(), &[record], self.epoch, (seq, now));
             built.chain = chain(built.chain, crc);
             built.new_maps.push(map.clone());
             number
@@ -82,6 +90,14 @@ impl Writer {
 }
 
 impl Built {
+    /// The bytes for the disk.
+    pub(super) fn disk(&mut self) -> &mut Vec<u8> {
+        match &mut self.separate {
+            Some(separate) => separate,
+            None => self.builder.arena(),
+        }
+    }
+
     /// Appends the frame of a batch; gives the range of its times.
     fn add(
         &mut self,
@@ -90,11 +106,14 @@ impl Built {
         seed: u32,
     ) -> (Timestamp, Timestamp) {
         let entries = &batch.entries;
+        let (codec, stored) = codec::stored(batch);
         let times = entries.time_range().unwrap_or((Timestamp::MAX, Timestamp::MIN));
         let frame = NewFrame {
             is_control: false,
             are_times_auto: entries.time_unit() == TimeUnit::Auto,
-            payload_len: u32::try_from(entries.payload().len()).unwrap_or(u32::MAX),
+            codec,
+            payload_len: u32::try_from(stored.len()).unwrap_or(u32::MAX),
+            raw_len: u32::try_from(entries.payload().len()).unwrap_or(u32::MAX),
             events: u32::try_from(entries.len()).unwrap_or(u32::MAX),
             first_seq: seq,
             received: entries.received(),
@@ -104,9 +123,12 @@ impl Built {
             tag: &batch.tag,
             fingerprints: &batch.fingerprints,
         };
-        let crc = frame.write(self.builder.arena(), seed);
+        let crc = frame.write(self.disk(), seed);
         self.builder.push(batch, seq);
-        end_frame(self.builder.arena(), crc, entries.payload());
+        if let Some(separate) = &mut self.separate {
+            separate.extend_from_slice(stored);
+        }
+        end_frame(self.disk(), crc, stored);
         self.chain = chain(self.chain, crc);
         self.times = (self.times.0.min(times.0), self.times.1.max(times.1));
         self.received = self.received.max(entries.received());
