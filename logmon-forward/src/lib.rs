@@ -14,6 +14,7 @@ pub mod codec;
 pub mod handshake;
 mod listener;
 mod sender;
+pub mod tls;
 
 pub use codec::{Decoder, Settings};
 pub use listener::{BindError, Listener, ListenerConfig, Snapshot, Stats};
