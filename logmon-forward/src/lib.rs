@@ -15,7 +15,8 @@ pub mod handshake;
 mod listener;
 mod sender;
 pub mod tls;
+mod transport;
 
 pub use codec::{Decoder, Settings};
-pub use listener::{BindError, Listener, ListenerConfig, Snapshot, Stats};
+pub use listener::{BindError, Handle, Listener, ListenerConfig, Snapshot, Stats, UnixSocket};
 pub use sender::{SendError, Sender, SenderConfig};
