@@ -11,9 +11,12 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod codec;
+pub mod handshake;
 mod listener;
 mod sender;
+pub mod tls;
+mod transport;
 
 pub use codec::{Decoder, Settings};
-pub use listener::{BindError, Listener, ListenerConfig, Snapshot, Stats};
+pub use listener::{BindError, Handle, Listener, ListenerConfig, Snapshot, Stats, UnixSocket};
 pub use sender::{SendError, Sender, SenderConfig};
