@@ -144,6 +144,14 @@ impl Entries {
         &self.payload
     }
 
+    /// The bytes of the entry at this index; empty where there is none.
+    pub fn entry(&self, at: usize) -> &[u8] {
+        let starts = &self.index.starts;
+        let Some(start) = starts.get(at) else { return &[] };
+        let end = starts.get(at + 1).copied().unwrap_or(self.index.end);
+        self.payload.get(*start as usize..end as usize).unwrap_or_default()
+    }
+
     /// When the entries were taken in.
     pub fn received(&self) -> Timestamp {
         self.received
