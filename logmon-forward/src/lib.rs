@@ -15,5 +15,5 @@ mod listener;
 mod sender;
 
 pub use codec::{Decoder, Settings};
-pub use listener::{BindError, Listener, ListenerConfig, Snapshot, Stats};
+pub use listener::{BindError, DedupeMode, Listener, ListenerConfig, Snapshot, Stats};
 pub use sender::{SendError, Sender, SenderConfig};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logmon_core::Journal;
+use logmon_core::{Journal, Timestamp};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -13,18 +13,24 @@ use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
 mod acks;
+mod aftercare;
 mod budget;
+mod commits;
 mod config;
 mod connection;
+mod dedupe;
 mod places;
 mod report;
 mod stats;
 
 pub use config::ListenerConfig;
+pub use dedupe::DedupeMode;
 pub use stats::{Snapshot, Stats};
 
+use aftercare::Aftercare;
 use budget::Budget;
 use connection::Connection;
+use dedupe::Dedupe;
 use places::Places;
 use report::Limiter;
 
@@ -53,6 +59,8 @@ struct Shared {
     settings: Arc<crate::Settings>,
     journal: Arc<dyn Journal>,
     budget: Budget,
+    dedupe: Arc<Dedupe>,
+    aftercare: Aftercare,
     limiter: Limiter,
     stats: Arc<Stats>,
 }
@@ -89,6 +97,8 @@ impl Listener {
             settings: Arc::new(config.settings.clone()),
             journal,
             budget: Budget::new(config.max_memory_bytes),
+            dedupe: Arc::new(Dedupe::new(&config)),
+            aftercare: Aftercare::default(),
             limiter: Limiter::default(),
             stats: Arc::new(Stats::default()),
             config,
@@ -106,13 +116,14 @@ impl Listener {
         self.shared.stats.clone()
     }
 
-    /// Serves until `shutdown` is ready, then drains: no new connections, each connection read to
+    /// Reads from the journal which chunks came before, then serves until `shutdown` is ready, then drains: no new connections, each connection read to
     /// the end of the message it is in, everything committed, all acknowledgements sent, and every
     /// peer given 5 s to close.
     ///
     /// # Cancel safety
     /// Dropping the future aborts all connections; what was acknowledged stays.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        self.shared.remember().await;
         info!(addr = %self.local_addr, "listening for the Forward protocol");
         let (stop, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
@@ -150,6 +161,7 @@ impl Listener {
         while let Some(ended) = connections.join_next().await {
             log_panic(ended);
         }
+        self.shared.aftercare.end().await;
         info!(addr = %self.local_addr, "the Forward listener has ended");
     }
 
@@ -173,6 +185,26 @@ impl Listener {
             return None;
         }
         Some((place, stream))
+    }
+}
+
+impl Shared {
+    /// Takes in the chunks that the journal got before the start, so that those sent again are
+    /// recognised. Without them they would be stored twice.
+    async fn remember(&self) {
+        if self.dedupe.is_off() {
+            return;
+        }
+        let now = Timestamp::now();
+        match self.journal.chunks_since(self.dedupe.since(now)).await {
+            Ok(chunks) => {
+                self.dedupe.restore(&chunks, now);
+                info!(chunks = self.dedupe.len(), "chunks of before the start are recognised");
+            }
+            Err(error) => {
+                warn!(%error, "chunks of before the start, if sent again, are stored again");
+            }
+        }
     }
 }
 

@@ -189,6 +189,14 @@ pub struct Chunk<'a> {
     pub has_event: bool,
 }
 
+#[cfg(test)]
+impl<'a> Chunk<'a> {
+    /// An id as text, of a message whose first event is there.
+    pub(crate) const fn of(bytes: &'a [u8], has_signal: bool) -> Self {
+        Self { bytes, is_bin: false, has_signal, first: 0, has_event: true }
+    }
+}
+
 impl Chunks {
     /// How many there are.
     pub fn len(&self) -> usize {

@@ -9,19 +9,22 @@ use bytes::{BufMut as _, BytesMut};
 use logmon_core::{AppendError, Timestamp};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout};
 
 use super::Shared;
-use super::acks::{AckWriter, Commits, MAX_WAITING, Pending};
+use super::acks::{AckWriter, Ledger, MAX_WAITING, Outcome, Pending};
 use super::budget::Credit;
+use super::commits::Commits;
+use super::dedupe::{Origin, PeerId};
 use super::stats::Stats;
 use crate::codec::{DecodeError, Decoder, Next, Reason, Warning};
 
 mod append;
 mod ending;
 mod log;
+mod recognise;
 
 /// The first read, and the least.
 const MIN_READ: usize = 8 << 10;
@@ -41,19 +44,24 @@ pub(super) struct Connection {
     /// The other half, until the first message.
     writer: Option<OwnedWriteHalf>,
     acks: Option<Acks>,
+    origin: Origin,
     decoder: Decoder,
     credit: Credit,
     stop: Stop,
     read_bytes: usize,
     received: u64,
     warned: Vec<Warning>,
+    has_warned_of_conflict: bool,
 }
 
 /// The other task of a connection.
 #[derive(Debug)]
 struct Acks {
     queue: mpsc::Sender<Pending>,
-    task: JoinHandle<Result<(), AppendError>>,
+    ledger: Ledger,
+    /// Dropped or used, it ends the task.
+    let_go: oneshot::Sender<()>,
+    task: JoinHandle<Outcome>,
 }
 
 /// A connection counted as open until it is dropped, in whatever way its task ends.
@@ -69,6 +77,15 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.connections_open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// Looks after what the task that writes acknowledgements has left.
+    fn take_over(&self, ended: Result<Outcome, JoinError>) -> Result<(), AppendError> {
+        let Ok(Outcome { result, left }) = ended else { return Err(AppendError::Closed) };
+        self.aftercare.settle(left);
+        result
     }
 }
 
@@ -134,12 +151,14 @@ impl Connection {
             reader,
             writer: Some(writer),
             acks: None,
+            origin: shared.dedupe.admit(PeerId::of(peer.ip())),
             decoder: Decoder::new(shared.settings.clone()),
             credit: shared.budget.credit(shared.config.max_in_flight_bytes),
             stop: Stop { stopped, grace: shared.config.close_timeout, deadline: None },
             read_bytes: MIN_READ,
             received: 0,
             warned: Vec::new(),
+            has_warned_of_conflict: false,
             shared,
         }
     }
@@ -201,7 +220,8 @@ impl Connection {
             ending = self.stop.wait(is_inside) => Err(ending),
             ended = failed => {
                 self.acks = None;
-                Err(Ending::Refused(ended.ok().and_then(Result::err).unwrap_or(AppendError::Closed)))
+                let refused = self.shared.take_over(ended).err();
+                Err(Ending::Refused(refused.unwrap_or(AppendError::Closed)))
             }
             ready = readable => match ready {
                 Ok(Ok(())) => Ok(Wake::Readable),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use logmon_core::{AppendError, Event as _, Journal, MemoryJournal};
 use logmon_forward::codec::{AckWire, write_ack};
-use logmon_forward::{Listener, ListenerConfig, Snapshot, Stats};
+use logmon_forward::{DedupeMode, Listener, ListenerConfig, Snapshot, Stats};
 use rmpv::Value as V;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -16,15 +16,15 @@ use tokio::task::JoinHandle;
 use crate::common::*;
 use crate::journals::{HandJournal, Lines};
 
-struct Server {
-    addr: SocketAddr,
-    stats: Arc<Stats>,
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    pub(crate) stats: Arc<Stats>,
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    fn start(journal: Arc<dyn Journal>, change: impl FnOnce(&mut ListenerConfig)) -> Self {
+    pub(crate) fn start(journal: Arc<dyn Journal>, change: impl FnOnce(&mut ListenerConfig)) -> Self {
         let mut config = ListenerConfig::default();
         config.listen.set_port(0);
         change(&mut config);
@@ -37,24 +37,24 @@ impl Server {
         Self { addr, stats, shutdown, task }
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.addr).await.unwrap()
     }
 
     /// Ends the listener and gives its last figures.
-    async fn end(self) -> Snapshot {
+    pub(crate) async fn end(self) -> Snapshot {
         drop(self.shutdown);
         self.task.await.unwrap();
         self.stats.snapshot()
     }
 }
 
-fn memory() -> Arc<MemoryJournal> {
+pub(crate) fn memory() -> Arc<MemoryJournal> {
     Arc::new(MemoryJournal::new(1 << 30))
 }
 
 /// The texts of all events, in order.
-async fn texts(journal: &MemoryJournal) -> Vec<String> {
+pub(crate) async fn texts(journal: &MemoryJournal) -> Vec<String> {
     let (mut from, mut texts) = (journal.oldest(), Vec::new());
     while let Some(group) = journal.read(from, 1 << 20).await.unwrap() {
         texts.extend(group.iter().map(|log| log.message().into_owned()));
@@ -63,29 +63,29 @@ async fn texts(journal: &MemoryJournal) -> Vec<String> {
     texts
 }
 
-fn ack(id: &str) -> Vec<u8> {
+pub(crate) fn ack(id: &str) -> Vec<u8> {
     let mut out = Vec::new();
     write_ack(&mut out, AckWire::Msgpack, id.as_bytes(), false);
     out
 }
 
 /// A single event whose text is its chunk id.
-fn event(id: &str) -> Vec<u8> {
+pub(crate) fn event(id: &str) -> Vec<u8> {
     encode(&array(["t".into(), 1.into(), record(id), chunk(id)]))
 }
 
-fn batch(id: &str) -> Vec<u8> {
+pub(crate) fn batch(id: &str) -> Vec<u8> {
     encode(&array(["t".into(), array([entry(1, id)]), chunk(id)]))
 }
 
-async fn expect(client: &mut TcpStream, bytes: &[u8]) {
+pub(crate) async fn expect(client: &mut TcpStream, bytes: &[u8]) {
     let mut found = vec![0; bytes.len()];
     client.read_exact(&mut found).await.unwrap();
     assert_eq!(found, bytes);
 }
 
 /// The server closes with FIN, not with RST.
-async fn expect_end(client: &mut TcpStream) {
+pub(crate) async fn expect_end(client: &mut TcpStream) {
     assert_eq!(client.read(&mut [0; 64]).await.unwrap(), 0);
 }
 
@@ -282,6 +282,7 @@ async fn unread_acks_never_stop_the_reading() {
     let (lines, _guard) = Lines::record();
     let journal = memory();
     let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
         config.max_ack_bytes = 10_000;
         config.close_timeout = Duration::from_millis(50);
     });
@@ -352,7 +353,10 @@ async fn a_broken_journal_ends_connections_without_acks() {
 async fn reading_waits_for_commits() {
     let journal = Arc::new(HandJournal::default());
     let limit = 64 << 10;
-    let server = Server::start(journal.clone(), |config| config.max_in_flight_bytes = limit);
+    let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
+        config.max_in_flight_bytes = limit;
+    });
     let client = server.connect().await;
     let payload = packed(&vec![entry(1, &"x".repeat(1_000)); 10]);
     let message = encode(&array(["t".into(), V::Binary(payload.clone()), chunk("id")]));
@@ -381,6 +385,7 @@ async fn reading_waits_for_commits() {
 async fn a_big_message_is_let_through_alone() {
     let journal = memory();
     let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
         config.max_in_flight_bytes = 64 << 10;
         config.max_memory_bytes = 256 << 10;
     });
@@ -408,6 +413,7 @@ async fn a_big_message_is_let_through_alone() {
 #[tokio::test]
 async fn half_messages_do_not_block_each_other() {
     let server = Server::start(memory(), |config| {
+        config.dedupe = DedupeMode::Off;
         config.max_in_flight_bytes = 400 << 10;
         config.max_memory_bytes = 500 << 10;
     });
@@ -575,12 +581,13 @@ async fn a_refused_big_message_lets_go_of_the_pass() {
 async fn a_shutdown_does_not_wait_for_ever() {
     let journal = Arc::new(HandJournal::default());
     let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
         config.close_timeout = Duration::from_millis(50);
     });
     let mut client = server.connect().await;
     let many: Vec<u8> = (0..1_500).flat_map(|_| batch("id")).collect();
     client.write_all(&many).await.unwrap();
-    journal.wait_for(1_025).await;
+    journal.wait_for(1_024).await;
     drop(server.shutdown);
     tokio::time::timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap();
     let figures = server.stats.snapshot();
@@ -636,7 +643,10 @@ async fn dropped_connections_are_not_open() {
 #[tokio::test]
 async fn acks_due_at_once_are_not_dropped() {
     let journal = Arc::new(HandJournal::default());
-    let server = Server::start(journal.clone(), |config| config.max_ack_bytes = 1_000);
+    let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
+        config.max_ack_bytes = 1_000;
+    });
     let mut client = server.connect().await;
     let id = "x".repeat(100);
     client.write_all(&event(&id).repeat(20)).await.unwrap();
@@ -657,7 +667,10 @@ async fn acks_due_at_once_are_not_dropped() {
 #[tokio::test]
 async fn the_index_counts_as_memory() {
     let journal = Arc::new(HandJournal::default());
-    let server = Server::start(journal.clone(), |config| config.max_in_flight_bytes = 64 << 10);
+    let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
+        config.max_in_flight_bytes = 64 << 10;
+    });
     let payload = b"\x92\xc0\x80".repeat(100);
     let message = encode(&array(["t".into(), V::Binary(payload.clone()), chunk("id")]));
     let (mut reader, mut writer) = server.connect().await.into_split();
