@@ -161,6 +161,27 @@ impl Entries {
         self.payload.len() + self.index.memory()
     }
 
+    /// The bytes of the entry at this index; empty where there is none.
+    pub fn entry(&self, at: usize) -> &[u8] {
+        let starts = &self.index.starts;
+        let Some(start) = starts.get(at) else { return &[] };
+        let end = starts.get(at + 1).copied().unwrap_or(self.index.end);
+        self.payload.get(*start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// A copy of those entries that `keep` wants, by their indexes.
+    pub fn select(&self, mut keep: impl FnMut(usize) -> bool) -> Self {
+        let (mut payload, mut index) = (Vec::new(), Index::default());
+        for at in (0..self.len()).filter(|at| keep(*at)) {
+            index.copy(&self.index, at, index.end);
+            payload.extend_from_slice(self.entry(at));
+            // Less than the whole, whose bytes are counted so.
+            index.end = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        }
+        let (fields, index) = (self.fields.clone(), Arc::new(index));
+        Self { payload: payload.into(), index, fields, ..*self }
+    }
+
     /// When the entries were taken in.
     pub fn received(&self) -> Timestamp {
         self.received

@@ -18,5 +18,7 @@ pub mod tls;
 mod transport;
 
 pub use codec::{Decoder, Settings};
-pub use listener::{BindError, Handle, Listener, ListenerConfig, Snapshot, Stats, UnixSocket};
+pub use listener::{
+    BindError, DedupeMode, Handle, Listener, ListenerConfig, Snapshot, Stats, UnixSocket,
+};
 pub use sender::{SendError, Sender, SenderConfig};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logmon_core::Journal;
+use logmon_core::{Journal, Timestamp};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, watch};
@@ -15,9 +15,12 @@ use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 mod acks;
+mod aftercare;
 mod budget;
+mod commits;
 mod config;
 mod connection;
+mod dedupe;
 mod door;
 mod heartbeat;
 mod patience;
@@ -28,10 +31,13 @@ mod stats;
 mod upkeep;
 
 pub use config::{ListenerConfig, UnixSocket};
+pub use dedupe::DedupeMode;
 pub use stats::{Snapshot, Stats};
 
+use aftercare::Aftercare;
 use budget::Budget;
 use connection::Connection;
+use dedupe::Dedupe;
 use door::{Incoming, Visitor};
 use heartbeat::Heartbeat;
 use places::{Place, Places};
@@ -76,6 +82,8 @@ struct Shared {
     settings: Arc<crate::Settings>,
     journal: Arc<dyn Journal>,
     budget: Budget,
+    dedupe: Arc<Dedupe>,
+    aftercare: Aftercare,
     limiter: Limiter,
     stats: Arc<Stats>,
     tls: Option<ServerTls>,
@@ -162,6 +170,8 @@ impl Listener {
             settings: Arc::new(config.settings.clone()),
             journal,
             budget: Budget::new(config.max_memory_bytes),
+            dedupe: Arc::new(Dedupe::new(&config)),
+            aftercare: Aftercare::default(),
             limiter: Limiter::default(),
             stats: Arc::new(Stats::default()),
             tls,
@@ -189,7 +199,8 @@ impl Listener {
         Handle(self.shared.clone())
     }
 
-    /// Serves until `shutdown` is ready, then drains: no new connections, each connection read to
+    /// Reads from the journal which chunks came before and serves until `shutdown` is ready, then
+    /// drains: no new connections, each connection read to
     /// the end of the message it is in, everything committed, all acknowledgements sent, and every
     /// peer given 5 s to close.
     ///
@@ -202,6 +213,7 @@ impl Listener {
             .unix
             .as_ref()
             .map_or_else(|| local_addr.to_string(), |unix| format!("unix:{}", unix.path.display()));
+        shared.remember().await;
         info!(addr = name, "listening for the Forward protocol");
         let mut helpers = JoinSet::new();
         if let Some(heartbeat) = heartbeat {
@@ -226,6 +238,7 @@ impl Listener {
         while let Some(ended) = connections.join_next().await {
             log_panic(ended);
         }
+        shared.aftercare.end().await;
         info!(addr = name, "the Forward listener has ended");
     }
 }
@@ -336,6 +349,26 @@ impl Shared {
         };
         if let Some(entered) = entered {
             Connection::new(self, entered, (peer, place), stopped).run().await;
+        }
+    }
+}
+
+impl Shared {
+    /// Takes in the chunks that the journal got before the start, so that those sent again are
+    /// recognised. Without them they would be stored twice.
+    async fn remember(&self) {
+        if self.dedupe.is_off() {
+            return;
+        }
+        let now = Timestamp::now();
+        match self.journal.chunks_since(self.dedupe.since(now)).await {
+            Ok(chunks) => {
+                self.dedupe.restore(&chunks, now);
+                info!(chunks = self.dedupe.len(), "chunks of before the start are recognised");
+            }
+            Err(error) => {
+                warn!(%error, "chunks of before the start, if sent again, are stored again");
+            }
         }
     }
 }

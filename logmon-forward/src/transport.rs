@@ -106,6 +106,18 @@ impl ReadHalf {
     }
 }
 
+impl ReadHalf {
+    /// What went wrong with the socket since this was last asked.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Self::Tcp(half) => half.as_ref().take_error(),
+            #[cfg(unix)]
+            Self::Local(half) => half.as_ref().take_error(),
+            Self::Encrypted(half) => half.take_error(),
+        }
+    }
+}
+
 impl WriteHalf {
     /// Waits until a write may take something.
     ///

@@ -75,7 +75,9 @@ impl Gather {
                 self.payload.extend_from_slice(event);
             }
         }
-        if let Err(error) = self.index.push(&self.payload, start, reading) {
+        let pushed = self.index.push(&self.payload, start, reading);
+        let has_event = pushed.is_ok();
+        if let Err(error) = pushed {
             self.payload.truncate(start);
             let reason = reason(error.kind);
             match error.kind {
@@ -84,9 +86,7 @@ impl Gather {
                 _ => self.rejects.add(reason, (offset, 0), Some(&self.tag), frame),
             }
         }
-        if let Some((chunk, is_bin)) = parsed.options.chunk.clone() {
-            self.chunks.push(frame.get(chunk).unwrap_or_default(), is_bin, first);
-        }
+        self.chunks.push(&parsed.options, frame, (first, has_event));
         if let Some(warning) = parsed.options.warning
             && !self.warnings.contains(&warning)
         {

@@ -2,6 +2,7 @@
 
 use logmon_core::NewBatch;
 
+use super::options::Options;
 use super::{AckWire, Class, Reject, write_ack};
 
 /// One message of a connection, or several single-event messages gathered into one.
@@ -166,6 +167,8 @@ pub struct Chunks {
 struct Span {
     end: usize,
     is_bin: bool,
+    has_signal: bool,
+    has_event: bool,
     first: u32,
 }
 
@@ -177,8 +180,21 @@ pub struct Chunk<'a> {
     pub bytes: &'a [u8],
     /// Whether it came as bin; the acknowledgement has the same family.
     pub is_bin: bool,
+    /// Whether `fluent_signal` stands beside it, as Fluent Bit has it: then the id is a hash over
+    /// the events, and equal events have equal ids.
+    pub has_signal: bool,
     /// Index of its first event in the message's first batch.
     pub first: u32,
+    /// In [`Mode::Message`]: whether its event is in the batch, and was not refused.
+    pub has_event: bool,
+}
+
+#[cfg(test)]
+impl<'a> Chunk<'a> {
+    /// An id as text, of a message whose first event is there.
+    pub(crate) const fn of(bytes: &'a [u8], has_signal: bool) -> Self {
+        Self { bytes, is_bin: false, has_signal, first: 0, has_event: true }
+    }
 }
 
 impl Chunks {
@@ -198,7 +214,8 @@ impl Chunks {
         self.spans.iter().map(move |span| {
             let bytes = self.bytes.get(start..span.end).unwrap_or_default();
             start = span.end;
-            Chunk { bytes, is_bin: span.is_bin, first: span.first }
+            let Span { is_bin, has_signal, has_event, first, .. } = *span;
+            Chunk { bytes, is_bin, has_signal, first, has_event }
         })
     }
 
@@ -207,9 +224,18 @@ impl Chunks {
         self.iter().for_each(|chunk| write_ack(out, wire, chunk.bytes, chunk.is_bin));
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8], is_bin: bool, first: usize) {
-        self.bytes.extend_from_slice(bytes);
+    /// Adds the chunk id that an option read from `bytes` has, if it has one. Its events begin at
+    /// an index of the first batch, and are there or not.
+    pub(super) fn push(
+        &mut self,
+        options: &Options,
+        bytes: &[u8],
+        (first, has_event): (usize, bool),
+    ) {
+        let Some((range, is_bin)) = options.chunk.clone() else { return };
+        self.bytes.extend_from_slice(bytes.get(range).unwrap_or_default());
+        let (end, has_signal) = (self.bytes.len(), options.has_signal);
         let first = u32::try_from(first).unwrap_or(u32::MAX);
-        self.spans.push(Span { end: self.bytes.len(), is_bin, first });
+        self.spans.push(Span { end, is_bin, has_signal, has_event, first });
     }
 }

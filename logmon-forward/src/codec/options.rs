@@ -13,6 +13,8 @@ pub(super) struct Options {
     pub(super) chunk: Option<(Range<usize>, bool)>,
     pub(super) compressed: Compressed,
     pub(super) signal: Signal,
+    /// Whether it says anything in the place of `signal`, which only Fluent Bit does.
+    pub(super) has_signal: bool,
     /// Metadata for the entries that have none of their own, as a whole map that is not empty.
     pub(super) metadata: Option<Range<usize>>,
     pub(super) warning: Option<Warning>,
@@ -95,6 +97,7 @@ impl Options {
         wire: AckWire,
     ) -> Result<(), MsgpackError> {
         let mut cursor = Cursor::new(value);
+        self.has_signal |= key == b"fluent_signal";
         match (key, cursor.head()?) {
             (b"chunk", head) => {
                 self.chunk = None;

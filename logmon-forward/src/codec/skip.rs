@@ -51,9 +51,7 @@ impl Skip {
         let start = start.and_then(|start| usize::try_from(start).ok());
         if let Some(option) = start.and_then(|start| rest.get(start..)) {
             let options = Options::read(option, 0..option.len(), wire, limits);
-            if let Some((chunk, is_bin)) = options.chunk {
-                message.chunks.push(option.get(chunk).unwrap_or_default(), is_bin, 0);
-            }
+            message.chunks.push(&options, option, (0, false));
             message.warnings.extend(options.warning);
         }
         let mut rejects = Rejects::default();

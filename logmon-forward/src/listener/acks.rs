@@ -4,21 +4,22 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use bytes::{Buf as _, BytesMut};
-use logmon_core::{AppendError, Commit};
-use tokio::sync::mpsc;
+use logmon_core::AppendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tracing::warn;
 
 use super::Shared;
 use super::budget::Held;
+use super::commits::Commits;
 use super::stats::Stats;
 use crate::transport::{Peer, WriteHalf};
 
-/// How many messages of one connection may wait for their commit. Their bytes are bounded by the
+/// How many messages of one connection may wait to be acknowledged. Their bytes are bounded by the
 /// connection's credit; this bounds messages without any.
 pub(super) const MAX_WAITING: usize = 1024;
 
@@ -33,45 +34,43 @@ pub(super) struct Pending {
     pub(super) count: u64,
     /// What the message holds of the budget.
     pub(super) held: Held,
+    /// Its place among those that wait.
+    pub(super) place: OwnedSemaphorePermit,
 }
 
-/// The open promises of a message, each with the number of its events. Those that are dropped
-/// before they are kept or broken are counted.
+/// What a connection and the task that writes its acknowledgements share.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    /// A place for each message that waits. Closed when the task has ended.
+    pub(super) places: Arc<Semaphore>,
+    /// Acknowledgements that are due, now or later, and not written.
+    pub(super) unwritten: Arc<AtomicU64>,
+}
+
+/// What the task leaves behind.
 #[derive(Debug)]
-pub(super) struct Commits {
-    stats: Arc<Stats>,
-    open: VecDeque<(Commit, u64)>,
-}
-
-impl Commits {
-    pub(super) fn new(stats: Arc<Stats>) -> Self {
-        Self { stats, open: VecDeque::new() }
-    }
-
-    pub(super) fn push(&mut self, commit: Commit, events: u64) {
-        self.open.push_back((commit, events));
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-}
-
-impl Drop for Commits {
-    fn drop(&mut self) {
-        let events = self.open.iter().map(|(_, events)| events).sum();
-        Stats::add(&self.stats.unsettled, events);
-    }
+pub(super) struct Outcome {
+    /// An error where the journal did not take a message.
+    pub(super) result: Result<(), AppendError>,
+    /// Messages that are not all stored yet, and will not be acknowledged.
+    pub(super) left: Vec<Pending>,
 }
 
 /// The task that waits for commits and writes acknowledgements.
+///
+/// That a message is stored is noted in the order of the journal, whatever the acknowledgements
+/// before it wait for. Connections that wait for copies in each other's hands thus go on.
 #[derive(Debug)]
 pub(super) struct AckWriter {
     shared: Arc<Shared>,
     peer: Peer,
     socket: WriteHalf,
+    ledger: Ledger,
     waiting: mpsc::Receiver<Pending>,
+    /// The first message that is not stored.
     front: Option<Pending>,
+    /// Messages that are, and wait for the first copies of their chunks, or for one that does.
+    stored: VecDeque<Pending>,
     out: BytesMut,
     /// How many acknowledgements `out` holds.
     due: u64,
@@ -79,19 +78,28 @@ pub(super) struct AckWriter {
     has_warned: bool,
 }
 
+impl Ledger {
+    pub(super) fn new() -> Self {
+        let (places, unwritten) = (Arc::new(Semaphore::new(MAX_WAITING)), Arc::default());
+        Self { places, unwritten }
+    }
+}
+
 impl AckWriter {
     pub(super) fn new(
         shared: Arc<Shared>,
-        peer: Peer,
-        socket: WriteHalf,
+        (peer, socket): (Peer, WriteHalf),
+        ledger: Ledger,
         waiting: mpsc::Receiver<Pending>,
     ) -> Self {
         Self {
             shared,
             peer,
             socket,
+            ledger,
             waiting,
             front: None,
+            stored: VecDeque::new(),
             out: BytesMut::new(),
             due: 0,
             is_gone: false,
@@ -100,48 +108,65 @@ impl AckWriter {
     }
 
     /// Works until all messages are committed and all acknowledgements written, after the other
-    /// end of the queue is gone.
+    /// end of the queue is gone; or until it is told to let go, or nobody can tell it any more.
     ///
-    /// # Errors
-    /// The journal did not take a message. What was due before it has been written if the socket
-    /// took it at once.
-    pub(super) async fn run(mut self) -> Result<(), AppendError> {
+    /// Where the journal did not take a message, what was due before it has been written if the
+    /// socket took it at once.
+    pub(super) async fn run(mut self, mut let_go: oneshot::Receiver<()>) -> Outcome {
         let mut is_closed = false;
         loop {
+            let is_done = self.front.is_none() && self.stored.is_empty() && self.out.is_empty();
+            if is_closed && is_done {
+                return self.leave(Ok(()));
+            }
             // Commits come first, so that acknowledgements due at one time share a write.
-            tokio::select! {
+            let result = tokio::select! {
                 biased;
-                (events, result) = next_commit(&mut self.front), if self.front.is_some() => {
-                    self.settle(events, result)?;
+                _ = &mut let_go => return self.leave(Ok(())),
+                result = copied(&mut self.stored), if !self.stored.is_empty() => {
+                    result.map(|()| self.stored.pop_front())
+                }
+                result = stored(&mut self.front), if self.front.is_some() => {
+                    result.map(|()| self.front.take().and_then(|front| self.advance(front)))
                 }
                 pending = self.waiting.recv(), if self.front.is_none() && !is_closed => {
                     is_closed = pending.is_none();
                     self.front = pending;
+                    continue;
                 }
-                ready = self.socket.writable(), if !self.out.is_empty() => match ready {
-                    Ok(()) => self.write(),
-                    Err(_) => self.give_up(),
-                },
-                else => return Ok(()),
+                ready = self.socket.writable(), if !self.out.is_empty() => {
+                    match ready {
+                        Ok(()) => self.write(),
+                        Err(_) => self.give_up(),
+                    }
+                    continue;
+                }
+            };
+            match result {
+                Ok(Some(pending)) => self.owe(pending),
+                Ok(None) => {}
+                Err(error) => {
+                    self.write();
+                    return self.leave(Err(error));
+                }
             }
         }
     }
 
-    /// A commit of the front, which had so many events, is done. After the last of them its
-    /// acknowledgements are due.
-    fn settle(&mut self, events: u64, result: Result<(), AppendError>) -> Result<(), AppendError> {
-        if let Err(error) = result {
-            Stats::add(&self.shared.stats.lost, events);
-            self.write();
-            return Err(error);
+    /// A message is stored. Gives it back where nothing else is waited for.
+    fn advance(&mut self, stored: Pending) -> Option<Pending> {
+        if self.stored.is_empty() && !stored.commits.has_copies() {
+            return Some(stored);
         }
-        Stats::add(&self.shared.stats.appended, events);
-        let Some(pending) = self.front.take_if(|front| front.commits.is_empty()) else {
-            return Ok(());
-        };
-        drop(pending.held);
+        self.stored.push_back(stored);
+        None
+    }
+
+    /// The acknowledgements of a message are due.
+    fn owe(&mut self, pending: Pending) {
+        drop((pending.held, pending.place));
         if pending.count == 0 {
-            return Ok(());
+            return;
         }
         let most = self.shared.config.max_ack_bytes;
         if self.out.len() + pending.acks.len() > most {
@@ -157,7 +182,16 @@ impl AckWriter {
             self.out.extend_from_slice(&pending.acks);
             self.due += pending.count;
         }
-        Ok(())
+    }
+
+    /// Ends, and gives out what is not stored yet.
+    fn leave(mut self, result: Result<(), AppendError>) -> Outcome {
+        self.waiting.close();
+        let mut left: Vec<_> = self.front.take().into_iter().collect();
+        while let Ok(pending) = self.waiting.try_recv() {
+            left.push(pending);
+        }
+        Outcome { result, left }
     }
 
     /// Writes what is due with one call.
@@ -169,7 +203,9 @@ impl AckWriter {
             Ok(written) => {
                 self.out.advance(written);
                 if self.out.is_empty() {
-                    Stats::add(&self.shared.stats.acks_sent, std::mem::take(&mut self.due));
+                    let count = std::mem::take(&mut self.due);
+                    Stats::add(&self.shared.stats.acks_sent, count);
+                    self.ledger.unwritten.fetch_sub(count, Ordering::Relaxed);
                     self.out = BytesMut::new();
                 }
             }
@@ -202,24 +238,24 @@ impl AckWriter {
 
 impl Drop for AckWriter {
     fn drop(&mut self) {
+        self.ledger.places.close();
         Stats::add(&self.shared.stats.acks_dropped, self.due);
     }
 }
 
-/// Waits for the first commit of the front, takes it off, and gives the number of its events and
-/// what became of them; none where there is nothing to wait for.
+/// Waits until the journal has the front.
 ///
 /// # Cancel safety
-/// Safe: a commit is taken off when it is done, and not asked again.
-async fn next_commit(front: &mut Option<Pending>) -> (u64, Result<(), AppendError>) {
-    poll_fn(|cx| front.as_mut().map_or(Poll::Pending, |pending| poll_first(pending, cx))).await
+/// Safe: a promise is taken off when it is kept, and not asked again.
+async fn stored(front: &mut Option<Pending>) -> Result<(), AppendError> {
+    poll_fn(|cx| front.as_mut().map_or(Poll::Pending, |front| front.commits.poll_stored(cx))).await
 }
 
-fn poll_first(pending: &mut Pending, cx: &mut Context<'_>) -> Poll<(u64, Result<(), AppendError>)> {
-    let Some((commit, events)) = pending.commits.open.front_mut() else {
-        return Poll::Ready((0, Ok(())));
-    };
-    let (result, events) = (ready!(Pin::new(commit).poll(cx)), *events);
-    pending.commits.open.pop_front();
-    Poll::Ready((events, result.map(drop)))
+/// Waits until the journal has the first copies that the oldest stored message waits for.
+///
+/// # Cancel safety
+/// As [`stored`].
+async fn copied(stored: &mut VecDeque<Pending>) -> Result<(), AppendError> {
+    poll_fn(|cx| stored.front_mut().map_or(Poll::Pending, |first| first.commits.poll_copied(cx)))
+        .await
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::DedupeMode;
 use crate::Settings;
 use crate::handshake::{Network, SecuritySettings};
 use crate::tls::TlsSettings;
@@ -72,6 +73,15 @@ pub struct ListenerConfig {
     /// What may wait of acknowledgements that a peer does not read; those of one batch may be
     /// more. Default 1 MiB.
     pub max_ack_bytes: usize,
+    /// Which chunks count as sent again, so that their events are not stored twice. Default
+    /// [`DedupeMode::Evidence`].
+    pub dedupe: DedupeMode,
+    /// How long a chunk is remembered, up to 30 days. Default 15 min; it must be longer than
+    /// senders wait for an acknowledgement (Fluentd 190 s) and then before they try again.
+    pub dedupe_window: Duration,
+    /// How many chunks are remembered at most, the newest. Default 1,000,000, which take less
+    /// than 40 MB when there are so many.
+    pub dedupe_max_ids: usize,
     /// After so long without a byte in the middle of a message the connection is closed. Default
     /// 300 s.
     pub stall_timeout: Duration,
@@ -87,7 +97,8 @@ pub struct ListenerConfig {
     /// peer. Default 5 s.
     pub close_timeout: Duration,
     /// How long bytes of a peer are read and thrown away after its connection was given up, so
-    /// that acknowledgements on the way to it are not destroyed. Default 1 s.
+    /// that acknowledgements on the way to it are not destroyed. So long it may also take until a
+    /// peer that has closed its side counts as having read its last acknowledgement. Default 1 s.
     pub linger: Duration,
 }
 
@@ -128,6 +139,9 @@ impl Default for ListenerConfig {
             max_memory_bytes: 64 << 20,
             max_in_flight_bytes: 8 << 20,
             max_ack_bytes: 1 << 20,
+            dedupe: DedupeMode::default(),
+            dedupe_window: Duration::from_secs(15 * 60),
+            dedupe_max_ids: 1_000_000,
             stall_timeout: Duration::from_secs(300),
             min_message_rate: 1024,
             message_timeout: Duration::from_secs(3600),

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use logmon_core::{AppendError, Timestamp};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout};
 
 use super::Shared;
-use super::acks::{AckWriter, Commits, MAX_WAITING, Pending};
+use super::acks::{AckWriter, Ledger, MAX_WAITING, Outcome, Pending};
 use super::budget::Credit;
+use super::commits::Commits;
+use super::dedupe::{Origin, PeerId};
 use super::door::Entered;
 use super::patience::Patience;
 use super::places::Place;
@@ -23,6 +25,7 @@ use crate::transport::{Peer, ReadHalf, WriteHalf};
 mod append;
 mod ending;
 mod log;
+mod recognise;
 mod retire;
 
 use retire::Retirement;
@@ -46,6 +49,7 @@ pub(super) struct Connection {
     /// The other half, until the first message.
     writer: Option<WriteHalf>,
     acks: Option<Acks>,
+    origin: Origin,
     decoder: Decoder,
     credit: Credit,
     stop: Stop,
@@ -54,13 +58,17 @@ pub(super) struct Connection {
     read_bytes: usize,
     received: u64,
     warned: Vec<Warning>,
+    has_warned_of_conflict: bool,
 }
 
 /// The other task of a connection.
 #[derive(Debug)]
 struct Acks {
     queue: mpsc::Sender<Pending>,
-    task: JoinHandle<Result<(), AppendError>>,
+    ledger: Ledger,
+    /// Dropped or used, it ends the task.
+    let_go: oneshot::Sender<()>,
+    task: JoinHandle<Outcome>,
 }
 
 /// A connection counted as open until it is dropped, in whatever way its task ends.
@@ -76,6 +84,15 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.connections_open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// Looks after what the task that writes acknowledgements has left.
+    fn take_over(&self, ended: Result<Outcome, JoinError>) -> Result<(), AppendError> {
+        let Ok(Outcome { result, left }) = ended else { return Err(AppendError::Closed) };
+        self.aftercare.settle(left);
+        result
     }
 }
 
@@ -151,6 +168,7 @@ impl Connection {
             reader,
             writer: Some(writer),
             acks: None,
+            origin: shared.dedupe.admit(PeerId::of(peer.ip())),
             decoder,
             credit: shared.budget.credit(shared.config.max_in_flight_bytes),
             stop: Stop { stopped, grace: shared.config.close_timeout, deadline: None },
@@ -159,6 +177,7 @@ impl Connection {
             read_bytes: MIN_READ,
             received,
             warned: Vec::new(),
+            has_warned_of_conflict: false,
             shared,
         }
     }
@@ -246,7 +265,8 @@ impl Connection {
             ending = self.stop.wait(is_inside) => Err(ending),
             ended = failed => {
                 self.acks = None;
-                Err(Ending::Refused(ended.ok().and_then(Result::err).unwrap_or(AppendError::Closed)))
+                let refused = self.shared.take_over(ended).err();
+                Err(Ending::Refused(refused.unwrap_or(AppendError::Closed)))
             }
             ready = readable => match ready {
                 Ok(Ok(())) => Ok(Wake::Readable),

@@ -66,10 +66,13 @@ counters! {
     bytes,
     /// Messages decoded, refused ones included.
     messages,
-    /// Events decoded: those queued for the journal and those refused.
+    /// Events decoded: those for the journal and those refused. Each comes to be one of
+    /// `appended`, `deduplicated`, `rejected_events`, `lost` and `unsettled`.
     events,
     /// Events the journal has made durable.
     appended,
+    /// Events that had been stored before: their chunk was sent again.
+    deduplicated,
     /// Events refused one by one.
     rejected_events,
     /// Messages refused as a whole and acknowledged all the same.
@@ -81,6 +84,10 @@ counters! {
     unsettled,
     /// How often reading waited because the journal was full.
     journal_busy,
+    /// Chunks that had been stored before, acknowledged again.
+    duplicates_suppressed,
+    /// Chunks with the id of an earlier one and other events; they were stored.
+    chunk_id_conflicts,
     /// Acknowledgements written to a socket.
     acks_sent,
     /// Acknowledgements given up because the peer does not read or is gone.

@@ -104,6 +104,10 @@ impl ReadHalf {
         self.0.socket.readable().await
     }
 
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.0.socket.take_error()
+    }
+
     pub(crate) fn try_read_buf(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
         self.0.read(buffer)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use logmon_core::{AppendError, Event as _, Journal, MemoryJournal};
 use logmon_forward::codec::{AckWire, write_ack};
-use logmon_forward::{Listener, ListenerConfig, Snapshot, Stats};
+use logmon_forward::{DedupeMode, Listener, ListenerConfig, Snapshot, Stats};
 use rmpv::Value as V;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -285,6 +285,7 @@ async fn unread_acks_never_stop_the_reading() {
     let (lines, _guard) = Lines::record();
     let journal = memory();
     let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
         config.max_ack_bytes = 10_000;
         config.close_timeout = Duration::from_millis(50);
     });
@@ -355,7 +356,10 @@ async fn a_broken_journal_ends_connections_without_acks() {
 async fn reading_waits_for_commits() {
     let journal = Arc::new(HandJournal::default());
     let limit = 64 << 10;
-    let server = Server::start(journal.clone(), |config| config.max_in_flight_bytes = limit);
+    let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
+        config.max_in_flight_bytes = limit;
+    });
     let client = server.connect().await;
     let payload = packed(&vec![entry(1, &"x".repeat(1_000)); 10]);
     let message = encode(&array(["t".into(), V::Binary(payload.clone()), chunk("id")]));
@@ -384,6 +388,7 @@ async fn reading_waits_for_commits() {
 async fn a_big_message_is_let_through_alone() {
     let journal = memory();
     let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
         config.max_in_flight_bytes = 64 << 10;
         config.max_memory_bytes = 256 << 10;
     });
@@ -411,6 +416,7 @@ async fn a_big_message_is_let_through_alone() {
 #[tokio::test]
 async fn half_messages_do_not_block_each_other() {
     let server = Server::start(memory(), |config| {
+        config.dedupe = DedupeMode::Off;
         config.max_in_flight_bytes = 400 << 10;
         config.max_memory_bytes = 500 << 10;
     });
@@ -578,12 +584,13 @@ async fn a_refused_big_message_lets_go_of_the_pass() {
 async fn a_shutdown_does_not_wait_for_ever() {
     let journal = Arc::new(HandJournal::default());
     let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
         config.close_timeout = Duration::from_millis(50);
     });
     let mut client = server.connect().await;
     let many: Vec<u8> = (0..1_500).flat_map(|_| batch("id")).collect();
     client.write_all(&many).await.unwrap();
-    journal.wait_for(1_025).await;
+    journal.wait_for(1_024).await;
     drop(server.shutdown);
     tokio::time::timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap();
     let figures = server.stats.snapshot();
@@ -639,7 +646,10 @@ async fn dropped_connections_are_not_open() {
 #[tokio::test]
 async fn acks_due_at_once_are_not_dropped() {
     let journal = Arc::new(HandJournal::default());
-    let server = Server::start(journal.clone(), |config| config.max_ack_bytes = 1_000);
+    let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
+        config.max_ack_bytes = 1_000;
+    });
     let mut client = server.connect().await;
     let id = "x".repeat(100);
     client.write_all(&event(&id).repeat(20)).await.unwrap();
@@ -660,7 +670,10 @@ async fn acks_due_at_once_are_not_dropped() {
 #[tokio::test]
 async fn the_index_counts_as_memory() {
     let journal = Arc::new(HandJournal::default());
-    let server = Server::start(journal.clone(), |config| config.max_in_flight_bytes = 64 << 10);
+    let server = Server::start(journal.clone(), |config| {
+        config.dedupe = DedupeMode::Off;
+        config.max_in_flight_bytes = 64 << 10;
+    });
     let payload = b"\x92\xc0\x80".repeat(100);
     let message = encode(&array(["t".into(), V::Binary(payload.clone()), chunk("id")]));
     let (mut reader, mut writer) = server.connect().await.into_split();

@@ -36,9 +36,7 @@ impl Decoder {
         let frame = at.msgpack.as_deref().or(self.buffer.get(..at.len)).unwrap_or_default();
         let mut message = Message::new(self.offset, at.len as u64);
         let start = frame.get(..64).unwrap_or(frame).to_vec();
-        if let Some((chunk, is_bin)) = parsed.options.chunk.clone() {
-            message.chunks.push(frame.get(chunk).unwrap_or_default(), is_bin, 0);
-        }
+        message.chunks.push(&parsed.options, frame, (0, true));
         message.warnings.extend(parsed.options.warning);
         message.oddities.extra_elements += u32::from(parsed.has_extra);
         let metadata = parsed.options.metadata.clone();

@@ -1,14 +1,16 @@
 //! From a decoded message into the journal.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use logmon_core::{AppendError, Commit, Entries, NewBatch, Reading, RouteSet, Tag};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::{AckWriter, Acks, Commits, Connection, Ending, MAX_WAITING, Pending, Stats};
+use super::{AckWriter, Acks, Connection, Ending, Ledger, MAX_WAITING, Pending, Stats};
 use crate::codec::Message;
 
 /// How long a full journal is left alone before the first try again, and before later ones.
@@ -19,14 +21,28 @@ const INDEX_ROW: usize = 29;
 
 impl Connection {
     /// Appends a message and queues what it is owed.
-    pub(super) async fn take(&mut self, message: Message) -> Result<(), Ending> {
+    pub(super) async fn take(&mut self, mut message: Message) -> Result<(), Ending> {
         self.shared.stats.count_message(&message);
         self.log_rejects(&message);
         self.log_warnings(&message);
+        if message.batches.is_empty() && message.chunks.is_empty() {
+            // Nothing is waited for, so others that need the pass need not wait either.
+            drop(self.credit.pass_on(0));
+            return Ok(());
+        }
+        // Before chunks are claimed: others may wait for what is claimed here, and this must not
+        // wait for them.
+        let place = match self.place().await {
+            Ok(place) => place,
+            Err(ending) => {
+                Stats::add(&self.shared.stats.lost, message.events() as u64);
+                return Err(ending);
+            }
+        };
+        let mut commits = self.recognise(&mut message);
         let mut acks = Vec::with_capacity(message.chunks.len() * 32);
         message.chunks.write_acks(self.decoder.wire(), &mut acks);
         let memory = memory(&message) + acks.len();
-        let mut commits = Commits::new(self.shared.stats.clone());
         let mut batches = message.batches.into_iter();
         while let Some(batch) = batches.next() {
             let events = batch.entries.len() as u64;
@@ -41,24 +57,37 @@ impl Connection {
             }
         }
         if commits.is_empty() && message.chunks.is_empty() {
-            // Nothing is waited for, so others that need the pass need not wait either.
             drop(self.credit.pass_on(0));
             return Ok(());
         }
         self.credit.stretch(self.decoder.buffered() + memory);
         let held = self.credit.pass_on(memory);
         let count = message.chunks.len() as u64;
-        let pending = Pending { commits, acks, count, held };
+        self.enqueue(Pending { commits, acks, count, held, place })
+    }
+
+    /// Waits for a place among the messages that wait to be acknowledged.
+    async fn place(&mut self) -> Result<OwnedSemaphorePermit, Ending> {
         self.begin_acks();
-        let Some(acks) = &self.acks else { return Err(Ending::Refused(AppendError::Closed)) };
+        // There is none left where the journal refused something; `end` asks why.
+        let refused = || Ending::Refused(AppendError::Closed);
+        let acks = self.acks.as_ref().ok_or_else(refused)?;
         tokio::select! {
             biased;
-            // The queue ends early only where the journal refused something; `end` asks why.
-            sent = acks.queue.send(pending) => {
-                sent.map_err(|_| Ending::Refused(AppendError::Closed))
-            }
+            place = acks.ledger.places.clone().acquire_owned() => place.map_err(|_| refused()),
             ending = self.stop.wait(true) => Err(ending),
         }
+    }
+
+    /// Hands a message to the other task. The queue has room for all that have a place.
+    fn enqueue(&self, pending: Pending) -> Result<(), Ending> {
+        let Some(acks) = &self.acks else { return Err(Ending::Refused(AppendError::Closed)) };
+        acks.ledger.unwritten.fetch_add(pending.count, Ordering::Relaxed);
+        acks.queue.try_send(pending).map_err(|refused| {
+            let (TrySendError::Full(pending) | TrySendError::Closed(pending)) = refused;
+            self.shared.aftercare.settle(vec![pending]);
+            Ending::Refused(AppendError::Closed)
+        })
     }
 
     /// Hands a batch to the journal, waiting while that is full. `None` if it is durable already.
@@ -90,8 +119,11 @@ impl Connection {
     fn begin_acks(&mut self) {
         if let Some(socket) = self.writer.take() {
             let (queue, waiting) = mpsc::channel(MAX_WAITING);
-            let writer = AckWriter::new(self.shared.clone(), self.peer, socket, waiting);
-            self.acks = Some(Acks { queue, task: tokio::spawn(writer.run()) });
+            let (let_go, told) = oneshot::channel();
+            let (ledger, to) = (Ledger::new(), (self.peer, socket));
+            let writer = AckWriter::new(self.shared.clone(), to, ledger.clone(), waiting);
+            let task = tokio::spawn(writer.run(told));
+            self.acks = Some(Acks { queue, ledger, let_go, task });
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The end of a connection: what is due is still sent, and nothing on its way is destroyed.
 
+use std::sync::atomic::Ordering;
+
 use logmon_core::AppendError;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Connection, Ending};
+use super::{Acks, Connection, Ending};
 use crate::listener::door::drain;
 
 impl Connection {
@@ -13,6 +15,7 @@ impl Connection {
     pub(super) async fn end(mut self, ending: Ending) {
         let config = &self.shared.config;
         let (linger, close_timeout) = (config.linger, config.close_timeout);
+        let has_all = matches!(ending, Ending::PeerClosed) && self.has_written_all();
         let ending = match self.flush(Instant::now() + close_timeout).await {
             Err(error) if !matches!(ending, Ending::Fault(_)) => Ending::Refused(error),
             _ => ending,
@@ -27,22 +30,30 @@ impl Connection {
         };
         if let Some(patience) = patience {
             drain(self.reader, patience).await;
+        } else if has_all && self.origin.is_open() {
+            let origin = (self.shared.dedupe.clone(), self.origin);
+            self.shared.aftercare.watch(self.reader, origin, linger);
         }
     }
 
-    /// Lets the other task finish, or ends it.
+    /// Whether every acknowledgement has been given to the socket.
+    fn has_written_all(&self) -> bool {
+        let acks = self.acks.as_ref();
+        acks.is_none_or(|acks| acks.ledger.unwritten.load(Ordering::Relaxed) == 0)
+    }
+
+    /// Lets the other task finish, or ends it. The commits that are open then are left to the
+    /// listener.
     async fn flush(&mut self, deadline: Instant) -> Result<(), AppendError> {
-        let Some(acks) = self.acks.take() else { return Ok(()) };
-        drop(acks.queue);
-        let mut task = acks.task;
-        match timeout_at(deadline, &mut task).await {
-            Ok(ended) => ended.unwrap_or(Err(AppendError::Closed)),
+        let Some(Acks { queue, let_go, mut task, .. }) = self.acks.take() else { return Ok(()) };
+        drop(queue);
+        let ended = match timeout_at(deadline, &mut task).await {
+            Ok(ended) => ended,
             Err(_) => {
-                task.abort();
-                // It has been told to end, and does so at its next step.
-                drop(task.await);
-                Ok(())
+                drop(let_go);
+                task.await
             }
-        }
+        };
+        self.shared.take_over(ended)
     }
 }
