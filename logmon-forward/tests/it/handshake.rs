@@ -96,6 +96,8 @@ async fn events_follow_the_login() {
 
     let mut slow = server.connect().await;
     assert!(helo(&mut slow).await.len() < 128);
+    slow.shutdown().await.unwrap();
+    expect_end(&mut slow).await;
     drop((client, slow));
     let figures = server.end().await;
     assert_eq!(texts(&journal).await, ["one", "two"]);
@@ -180,7 +182,7 @@ async fn only_a_ping_is_answered_with_yes() {
         (br#"["t",1,{"message":"json"}]"#.to_vec(), "JSON"),
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "HTTP"),
         (b"\x96\xa4PING\xa1h\xc6\xff\xff\xff\xff".to_vec(), "something else than a PING"),
-        ([&b"\x96\xa4PING\xda\x0f\xf0"[..], &[b'x'; 100_000]].concat(), "something else"),
+        ([&b"\x96\xa4PING\xda\x0f\xf0"[..], &vec![b'x'; 100_000]].concat(), "something else"),
     ] {
         let (lines, _guard) = Lines::record();
         let journal = memory();

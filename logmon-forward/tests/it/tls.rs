@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use logmon_forward::ListenerConfig;
 use logmon_forward::tls::{ClientAuth, ClientTls, MinVersion, ServerTls, TlsFault, TlsSettings};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::HandshakeKind::{Full, Resumed};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -250,7 +251,6 @@ async fn sessions_are_resumed() {
         exchange(&mut stream, id).await;
         kinds.push(stream.get_ref().1.handshake_kind());
     }
-    use rustls::HandshakeKind::{Full, Resumed};
     assert_eq!(kinds, [Some(Full), Some(Resumed)]);
 }
 
