@@ -22,7 +22,8 @@ impl Aftercare {
     /// Goes on waiting for the commits of messages whose connection has ended, so that a chunk
     /// sent again meanwhile finds its first copy. They hold their part of the budget.
     pub(super) fn settle(&self, left: Vec<Pending>) {
-        let left: Vec<_> = left.into_iter().map(|pending| (pending.commits, pending.held)).collect();
+        let left: Vec<_> =
+            left.into_iter().map(|pending| (pending.commits, pending.held)).collect();
         if left.is_empty() {
             return;
         }

@@ -125,7 +125,8 @@ impl Dedupe {
             let Digest { key, content, connection } = Digest::from_bytes(chunk.digest);
             let age = now.as_nanos().saturating_sub(chunk.received.as_nanos()).max(0);
             let age = Duration::from_nanos(age.unsigned_abs());
-            let time = self.seconds().saturating_sub(u32::try_from(age.as_secs()).unwrap_or(u32::MAX));
+            let time =
+                self.seconds().saturating_sub(u32::try_from(age.as_secs()).unwrap_or(u32::MAX));
             let is_confirmed = last_of.get(&connection) != Some(&at);
             window.restore((key, content), connection, (time, is_confirmed));
         }

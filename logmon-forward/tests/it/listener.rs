@@ -24,7 +24,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(journal: Arc<dyn Journal>, change: impl FnOnce(&mut ListenerConfig)) -> Self {
+    pub(crate) fn start(
+        journal: Arc<dyn Journal>,
+        change: impl FnOnce(&mut ListenerConfig),
+    ) -> Self {
         let mut config = ListenerConfig::default();
         config.listen.set_port(0);
         change(&mut config);

@@ -11,6 +11,7 @@
 
 mod common;
 mod decode;
+mod dedupe;
 mod journals;
 mod listener;
 mod oracle;

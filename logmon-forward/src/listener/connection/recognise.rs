@@ -28,10 +28,9 @@ impl Connection {
             return Commits::new(self.shared.stats.clone(), None);
         };
         let payloads = || message.batches.iter().map(|batch| batch.entries.payload());
-        let (new, commits) =
-            self.recognise_whole((&first.tag, chunk), (content, events), || {
-                is_hash_of(chunk.bytes, payloads())
-            });
+        let (new, commits) = self.recognise_whole((&first.tag, chunk), (content, events), || {
+            is_hash_of(chunk.bytes, payloads())
+        });
         match (new, message.batches.last_mut()) {
             // The last of several batches becomes durable last: where it is, the others are.
             (Some(fingerprint), Some(last)) => last.fingerprints.push(fingerprint),

@@ -86,7 +86,8 @@ impl Window {
             self.entry(number).is_some_and(|entry| entry.peer == from.peer).then_some(number)
         });
         let known = known.and_then(|number| Some((number, *self.entry(number)?)));
-        let known = known.filter(|(_, entry)| from.now.saturating_sub(entry.time()) <= self.max_age);
+        let known =
+            known.filter(|(_, entry)| from.now.saturating_sub(entry.time()) <= self.max_age);
         let Some((number, entry)) = known else { return self.insert(seen, from, false) };
         if entry.content != seen.content {
             return self.insert(seen, from, true);
@@ -193,9 +194,8 @@ impl Window {
         self.entries.push_back(entry);
         let slot = low(number);
         let (entries, first) = (&self.entries, low(self.first));
-        let key_of = |slot: u32| {
-            entries.get(slot.wrapping_sub(first) as usize).map_or(0, |entry| entry.key)
-        };
+        let key_of =
+            |slot: u32| entries.get(slot.wrapping_sub(first) as usize).map_or(0, |entry| entry.key);
         match self.index.find_mut(entry.key, |slot| key_of(*slot) == entry.key) {
             Some(known) => *known = slot,
             None => {

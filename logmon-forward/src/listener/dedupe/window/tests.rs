@@ -102,14 +102,14 @@ fn an_unproven_id_is_one_or_the_other() {
     let mut window = Window::new(10, AGE);
     let first = new(window.decide(&seen(1, 0, Kind::Unproven), from(1, 0)));
     window.commit(first..first + 1);
-    assert!(matches!(
-        window.decide(&seen(1, 0, Kind::Unproven), from(2, 0)),
-        Decision::Unproven
-    ));
+    assert!(matches!(window.decide(&seen(1, 0, Kind::Unproven), from(2, 0)), Decision::Unproven));
     let proven = Sighting { unproven_key: Some(1), ..hash(2) };
     let other_peer = Arrival { peer: 8, ..from(2, 0) };
     assert!(matches!(window.decide(&proven, from(1, 0)), Decision::New { .. }), "same connection");
-    assert!(matches!(window.decide(&Sighting { key: 3, ..proven }, other_peer), Decision::New { .. }));
+    assert!(matches!(
+        window.decide(&Sighting { key: 3, ..proven }, other_peer),
+        Decision::New { .. }
+    ));
     assert!(is_known(&window.decide(&Sighting { key: 4, ..proven }, from(2, 0))));
     assert!(is_known(&window.decide(&unique(1), from(3, 0))), "when it is none");
 }
