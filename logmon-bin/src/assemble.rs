@@ -114,6 +114,9 @@ fn listener_config(config: &Config) -> ListenerConfig {
     listener.listen = config.forward.listen;
     listener.settings = settings;
     listener.max_connections = config.forward.max_connections;
+    listener.dedupe = config.forward.dedupe;
+    listener.dedupe_window = config.forward.dedupe_window;
+    listener.dedupe_max_ids = config.forward.dedupe_max_ids;
     listener
 }
 
@@ -158,11 +161,14 @@ impl Health for Figures {
                 "messages": forward.messages,
                 "events": forward.events,
                 "appended": forward.appended,
+                "deduplicated": forward.deduplicated,
                 "rejected_events": forward.rejected_events,
                 "rejected_acked": forward.rejected_acked,
                 "lost": forward.lost,
                 "unsettled": forward.unsettled,
                 "journal_busy": forward.journal_busy,
+                "duplicates_suppressed": forward.duplicates_suppressed,
+                "chunk_id_conflicts": forward.chunk_id_conflicts,
                 "acks_sent": forward.acks_sent,
                 "acks_dropped": forward.acks_dropped,
                 "signals_dropped": forward.signals_dropped,

@@ -11,11 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logmon_core::{FieldMap, TimeUnit};
+use logmon_forward::DedupeMode;
 
 pub(crate) use raw::{RawConfig, nearest};
 
 /// The most connections a listener can be told to hold.
 const MAX_CONNECTIONS: u32 = 1_000_000;
+
+/// The most chunks a listener can be told to remember, which take 4 GB.
+const MAX_DEDUPE_IDS: usize = 100_000_000;
 
 /// Everything the binary needs to know, checked.
 #[derive(Clone, Debug)]
@@ -40,6 +44,9 @@ pub(crate) struct Forward {
     pub(crate) time_unit: TimeUnit,
     pub(crate) max_message_bytes: usize,
     pub(crate) max_connections: usize,
+    pub(crate) dedupe: DedupeMode,
+    pub(crate) dedupe_window: Duration,
+    pub(crate) dedupe_max_ids: usize,
 }
 
 /// The HTTP listener.
@@ -151,6 +158,9 @@ impl raw::RawForward {
             max_message_bytes: max_message,
             max_connections: connections("forward.max_connections", self.max_connections, 10_000)?
                 as usize,
+            dedupe: dedupe_mode(self.dedupe.as_deref())?,
+            dedupe_window: dedupe_window(self.dedupe_window.as_deref())?,
+            dedupe_max_ids: dedupe_max_ids(self.dedupe_max_ids)?,
         })
     }
 }
@@ -226,6 +236,37 @@ impl raw::RawFields {
         FieldMap::new(&level, &message, &source)
             .map_err(|error| ConfigError::new("fields", error.to_string()))
     }
+}
+
+fn dedupe_mode(text: Option<&str>) -> Result<DedupeMode, ConfigError> {
+    match text {
+        None | Some("evidence") => Ok(DedupeMode::Evidence),
+        Some("strict") => Ok(DedupeMode::Strict),
+        Some("off") => Ok(DedupeMode::Off),
+        Some(other) => {
+            let problem = format!("`{other}` is none of evidence, strict and off");
+            Err(ConfigError::new("forward.dedupe", problem))
+        }
+    }
+}
+
+fn dedupe_window(text: Option<&str>) -> Result<Duration, ConfigError> {
+    let Some(text) = text else { return Ok(Duration::from_secs(15 * 60)) };
+    let fail = |problem| ConfigError::new("forward.dedupe_window", problem);
+    let window = crate::units::duration(text).map_err(fail)?;
+    if window > Duration::from_secs(30 * 86_400) {
+        return Err(fail(format!("{text} is more than 30 days")));
+    }
+    Ok(window)
+}
+
+fn dedupe_max_ids(number: Option<usize>) -> Result<usize, ConfigError> {
+    let number = number.unwrap_or(1_000_000);
+    if !(1..=MAX_DEDUPE_IDS).contains(&number) {
+        let problem = format!("{number} is not from 1 to {MAX_DEDUPE_IDS}");
+        return Err(ConfigError::new("forward.dedupe_max_ids", problem));
+    }
+    Ok(number)
 }
 
 fn address(name: &str, text: Option<&str>, default: &str) -> Result<SocketAddr, ConfigError> {

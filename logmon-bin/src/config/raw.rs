@@ -32,6 +32,9 @@ pub(crate) struct RawForward {
     pub(crate) time_unit: Option<String>,
     pub(crate) max_message_bytes: Option<String>,
     pub(crate) max_connections: Option<usize>,
+    pub(crate) dedupe: Option<String>,
+    pub(crate) dedupe_window: Option<String>,
+    pub(crate) dedupe_max_ids: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -86,6 +89,9 @@ const KEYS: &[(&str, &[&str])] = &[
             "time_unit",
             "max_message_bytes",
             "max_connections",
+            "dedupe",
+            "dedupe_window",
+            "dedupe_max_ids",
         ],
     ),
     (
@@ -264,7 +270,7 @@ fn typed(section: &str, key: &str, value: String) -> toml::Value {
     };
     match (section, key) {
         ("fields", _) | ("http", "cors_origins" | "hosts") => list(&value),
-        (_, "max_connections") => {
+        (_, "max_connections" | "dedupe_max_ids") => {
             value.parse().map_or(toml::Value::String(value), toml::Value::Integer)
         }
         (_, "insecure_no_auth") => {

@@ -9,6 +9,7 @@
     reason = "a test that fails is meant to panic"
 )]
 
+mod acks;
 mod common;
 mod decode;
 mod dedupe;
