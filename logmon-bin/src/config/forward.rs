@@ -8,13 +8,16 @@ use logmon_forward::handshake::{
     ClientMatch, ClientRule, Network, Secret, Security, SecuritySettings, User,
 };
 use logmon_forward::tls::{ClientAuth, MinVersion, TlsSettings};
-use logmon_forward::{ListenerConfig, UnixSocket};
+use logmon_forward::{DedupeMode, ListenerConfig, UnixSocket};
 
 use super::raw::{RawClient, RawForward, RawSecret, RawSecurity, RawTls};
 use super::{ConfigError, Forward, address, connections, size};
 
 /// The longest file with a key or a password.
 const MAX_SECRET: u64 = 64 << 10;
+
+/// The most chunks a listener can be told to remember, which take 4 GB.
+const MAX_DEDUPE_IDS: usize = 100_000_000;
 
 /// A socket that its group may write to.
 const UNIX_MODE: u32 = 0o660;
@@ -37,6 +40,7 @@ impl RawForward {
         self.set_listen(&mut listener)?;
         self.set_counts(&mut listener)?;
         self.set_times(&mut listener)?;
+        self.set_dedupe(&mut listener)?;
         Ok(Forward {
             tag: self.tag,
             add_tag_prefix: self.add_tag_prefix,
@@ -142,6 +146,44 @@ impl RawForward {
         }
         Ok(())
     }
+
+    fn set_dedupe(&self, listener: &mut ListenerConfig) -> Result<(), ConfigError> {
+        listener.dedupe = dedupe_mode(self.dedupe.as_deref())?;
+        listener.dedupe_window = dedupe_window(self.dedupe_window.as_deref())?;
+        listener.dedupe_max_ids = dedupe_max_ids(self.dedupe_max_ids)?;
+        Ok(())
+    }
+}
+
+fn dedupe_mode(text: Option<&str>) -> Result<DedupeMode, ConfigError> {
+    match text {
+        None | Some("evidence") => Ok(DedupeMode::Evidence),
+        Some("strict") => Ok(DedupeMode::Strict),
+        Some("off") => Ok(DedupeMode::Off),
+        Some(other) => {
+            let problem = format!("`{other}` is none of evidence, strict and off");
+            Err(ConfigError::new("forward.dedupe", problem))
+        }
+    }
+}
+
+fn dedupe_window(text: Option<&str>) -> Result<Duration, ConfigError> {
+    let Some(text) = text else { return Ok(Duration::from_secs(15 * 60)) };
+    let fail = |problem| ConfigError::new("forward.dedupe_window", problem);
+    let window = crate::units::duration(text).map_err(fail)?;
+    if window > Duration::from_secs(30 * 86_400) {
+        return Err(fail(format!("{text} is more than 30 days")));
+    }
+    Ok(window)
+}
+
+fn dedupe_max_ids(number: Option<usize>) -> Result<usize, ConfigError> {
+    let number = number.unwrap_or(1_000_000);
+    if !(1..=MAX_DEDUPE_IDS).contains(&number) {
+        let problem = format!("{number} is not from 1 to {MAX_DEDUPE_IDS}");
+        return Err(ConfigError::new("forward.dedupe_max_ids", problem));
+    }
+    Ok(number)
 }
 
 /// What was typed as a duration, if anything was; zero is none.

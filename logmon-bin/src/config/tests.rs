@@ -1,3 +1,5 @@
+use logmon_forward::DedupeMode;
+
 use super::*;
 
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
@@ -29,6 +31,9 @@ fn reads_every_section() {
         [forward]
         listen = "0.0.0.0:24225"
         time_unit = "auto"
+        dedupe = "strict"
+        dedupe_window = "1h"
+        dedupe_max_ids = 5000
         [http]
         cors_origins = ["https://logs.example.org"]
         max_body_bytes = "1MiB"
@@ -51,6 +56,27 @@ fn reads_every_section() {
     assert_eq!((config.http.max_body_bytes, config.ring_bytes), (1 << 20, 4 << 20));
     assert_eq!(config.fields.message_keys(), ["text"]);
     assert_eq!(config.forward.time_unit, TimeUnit::Auto);
+    assert_eq!(config.forward.listener.dedupe, DedupeMode::Strict);
+    assert_eq!(config.forward.listener.dedupe_window, Duration::from_secs(3_600));
+    assert_eq!(config.forward.listener.dedupe_max_ids, 5_000);
+}
+
+#[test]
+fn dedupe_has_sensible_bounds() {
+    for (setting, name) in [
+        ("dedupe = \"on\"", "forward.dedupe: "),
+        ("dedupe_window = \"31d\"", "forward.dedupe_window: "),
+        ("dedupe_window = \"often\"", "forward.dedupe_window: "),
+        ("dedupe_max_ids = 0", "forward.dedupe_max_ids: "),
+    ] {
+        let error = load(&format!("[forward]\n{setting}\n"), &[]).unwrap_err();
+        assert!(error.starts_with(name), "{error}");
+    }
+    let config = load("", &[("LOGMON_FORWARD_DEDUPE_MAX_IDS", "7")]).unwrap();
+    assert_eq!(
+        (config.forward.listener.dedupe, config.forward.dedupe_max_ids),
+        (DedupeMode::Evidence, 7)
+    );
 }
 
 /// an unknown key is an error with its line and the nearest known key.

@@ -46,6 +46,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/architecture.md",
     "docs/configuration.md",
     "docs/decisions.md",
+    "docs/delivery.md",
     "docs/operations.md",
 ];
 

@@ -105,7 +105,7 @@ fn claims_of_four_gibibytes_are_survived() {
         stream.set_nonblocking(true).unwrap();
         let mut sent = 0;
         while sent < 4 * MIB {
-            match stream.write(&[0xc3; 64 << 10]) {
+            match stream.write(&vec![0xc3; 64 << 10]) {
                 Ok(bytes) => sent += bytes,
                 Err(_) => break,
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use logmon_core::{
     AppendError, BoxFuture, Commit, Committed, Epoch, Group, Journal, NewBatch, Position, Promise,
-    ReadError,
+    ReadError, SeenChunk, Timestamp,
 };
 use tokio::sync::watch;
 use tracing::field::{Field, Visit};
@@ -26,6 +26,8 @@ struct State {
     promises: Vec<Option<Promise>>,
     unresolved_bytes: usize,
     most_unresolved_bytes: usize,
+    /// What it says that it got before.
+    chunks: Vec<SeenChunk>,
 }
 
 impl Default for HandJournal {
@@ -39,6 +41,12 @@ pub(crate) fn position(seq: u64) -> Position {
 }
 
 impl HandJournal {
+    /// One that got these chunks before it was opened.
+    pub(crate) fn remembering(chunks: Vec<SeenChunk>) -> Self {
+        let state = State { chunks, ..State::default() };
+        Self { state: Mutex::new(state), ..Self::default() }
+    }
+
     /// The next appends come to these errors, at once.
     pub(crate) fn refuse(&self, errors: impl IntoIterator<Item = AppendError>) {
         self.state.lock().unwrap().refusals.extend(errors);
@@ -89,6 +97,12 @@ impl Journal for HandJournal {
 
     fn stage(&self) -> BoxFuture<'_, Result<Box<dyn logmon_core::Staging>, AppendError>> {
         Box::pin(std::future::ready(Err(AppendError::Closed)))
+    }
+
+    fn chunks_since(&self, since: Timestamp) -> BoxFuture<'_, Result<Vec<SeenChunk>, ReadError>> {
+        let chunks = self.state.lock().unwrap().chunks.clone();
+        let chunks = chunks.into_iter().filter(|chunk| chunk.received >= since).collect();
+        Box::pin(std::future::ready(Ok(chunks)))
     }
 
     fn read(&self, _: Position, _: usize) -> BoxFuture<'_, Result<Option<Group>, ReadError>> {

@@ -9,8 +9,10 @@
     reason = "a test that fails is meant to panic"
 )]
 
+mod acks;
 mod common;
 mod decode;
+mod dedupe;
 mod handshake;
 mod journals;
 mod listener;

@@ -33,7 +33,7 @@ username = "${USER.username}"
 password = "${USER.password}"
 `;
 
-function tls(folder, more = '') {
+function tls(folder, asksCertificate = false) {
   const file = (name, text) => {
     const file = path.join(folder, name);
     fs.writeFileSync(file, text, { mode: 0o600 });
@@ -43,8 +43,7 @@ function tls(folder, more = '') {
 [forward.tls]
 cert = ${file('server.pem', server.cert)}
 key = ${file('server.key', server.private)}
-client_ca = ${file('ca.pem', authority.cert)}
-${more}
+${asksCertificate ? `client_auth = "required"\nclient_ca = ${file('ca.pem', authority.cert)}` : ''}
 `;
 }
 
@@ -54,5 +53,5 @@ export const configs = {
   users: () => security + users,
   tls: (folder) => tls(folder),
   tlsAndKey: (folder) => tls(folder) + security,
-  certificate: (folder) => tls(folder, 'client_auth = "required"') + security + users,
+  certificate: (folder) => tls(folder, true) + security + users,
 };

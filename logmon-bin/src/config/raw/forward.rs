@@ -15,6 +15,9 @@ pub(super) const KEYS: &[&str] = &[
     "time_unit",
     "max_message_bytes",
     "max_connections",
+    "dedupe",
+    "dedupe_window",
+    "dedupe_max_ids",
     "max_connections_per_ip",
     "max_unauthenticated",
     "max_unauthenticated_per_ip",
@@ -71,6 +74,7 @@ pub(super) const CLIENT_KEYS: &[&str] =
 
 /// Keys whose values are numbers.
 pub(super) const NUMBERS: &[&str] = &[
+    "dedupe_max_ids",
     "max_connections_per_ip",
     "max_unauthenticated",
     "max_unauthenticated_per_ip",
@@ -94,6 +98,9 @@ pub(crate) struct RawForward {
     pub(crate) time_unit: Option<String>,
     pub(crate) max_message_bytes: Option<String>,
     pub(crate) max_connections: Option<usize>,
+    pub(crate) dedupe: Option<String>,
+    pub(crate) dedupe_window: Option<String>,
+    pub(crate) dedupe_max_ids: Option<usize>,
     pub(crate) max_connections_per_ip: Option<usize>,
     pub(crate) max_unauthenticated: Option<usize>,
     pub(crate) max_unauthenticated_per_ip: Option<usize>,

@@ -1,6 +1,6 @@
 //! A small Forward client: it shares no code with the program under test.
 
-use std::io::{BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use rmpv::Value;
@@ -85,5 +85,12 @@ impl Iterator for Acks {
             value.as_map().and_then(|pairs| pairs.iter().find(|(key, _)| *key == "ack".into()));
         let (_, ack) = ack.unwrap_or_else(|| panic!("not an ack: {value}"));
         Some(ack.as_str().unwrap().to_owned())
+    }
+}
+
+impl Acks {
+    /// Whether nothing but the regular end of the stream is left.
+    pub(crate) fn has_ended_well(&mut self) -> bool {
+        self.0.fill_buf().is_ok_and(<[u8]>::is_empty)
     }
 }

@@ -1,0 +1,71 @@
+//! What an acknowledgement of the whole program is worth.
+
+use crate::support::forward::{Client, Mode, message, record};
+use crate::support::server::Home;
+use crate::support::until;
+
+/// F-070: killed right after the acknowledgement is seen, in every mode.
+#[test]
+fn an_acknowledged_event_survives_a_kill() {
+    let home = Home::new();
+    let mut sent = Vec::new();
+    for (round, mode) in [Mode::Message, Mode::Forward, Mode::Packed].into_iter().enumerate() {
+        let server = home.start();
+        let mut client = Client::connect(server.forward).unwrap();
+        let mut acks = client.acks();
+        let text = format!("round {round}");
+        client.send(&message(mode, "app", &[record(&text, 0)], &text)).unwrap();
+        assert_eq!(acks.next(), Some(text.clone()));
+        server.kill();
+        sent.push(text);
+    }
+    let server = home.start();
+    let mut found: Vec<_> = server.everything().into_iter().map(|event| event.message).collect();
+    found.sort();
+    assert_eq!(found, sent);
+}
+
+/// F-073 with the figures that say so: the sender never read the acknowledgement.
+#[test]
+fn a_chunk_sent_again_is_stored_once() {
+    let home = Home::new();
+    let server = home.start();
+    let chunk = message(Mode::Packed, "app", &[record("a", 0), record("b", 1)], "chunk");
+    let mut first = Client::connect(server.forward).unwrap();
+    first.send(&chunk).unwrap();
+    until("the first copy", || (server.messages("").len() == 2).then_some(()));
+    drop(first);
+    let mut second = Client::connect(server.forward).unwrap();
+    second.send(&chunk).unwrap();
+    assert_eq!(second.acks().next().as_deref(), Some("chunk"));
+    assert_eq!(server.everything().len(), 2);
+    let forward = &server.get("/health").ok()["forward"];
+    assert_eq!(
+        (&forward["duplicates_suppressed"], &forward["deduplicated"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!((&forward["events"], &forward["appended"]), (&4.into(), &2.into()));
+}
+
+/// F-081: what was sent before SIGTERM is acknowledged, and the connections end well.
+#[test]
+fn a_stopped_server_acknowledges_what_it_has() {
+    let home = Home::new();
+    let server = home.start();
+    let mut client = Client::connect(server.forward).unwrap();
+    let mut acks = client.acks();
+    let ids: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+    for id in &ids {
+        client.send(&message(Mode::Forward, "app", &[record(id, 0)], id)).unwrap();
+    }
+    assert_eq!(acks.next().as_ref(), ids.first());
+    server.terminate();
+    // Whatever was read is acknowledged in order; the stream then ends and is not reset.
+    let got: Vec<_> = acks.by_ref().collect();
+    assert_eq!(got, ids[1..=got.len()]);
+    assert!(acks.has_ended_well());
+    drop((acks, client));
+    assert!(server.wait().success());
+    let server = home.start();
+    assert!(server.everything().len() > got.len());
+}
