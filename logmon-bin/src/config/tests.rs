@@ -74,7 +74,7 @@ fn dedupe_has_sensible_bounds() {
     }
     let config = load("", &[("LOGMON_FORWARD_DEDUPE_MAX_IDS", "7")]).unwrap();
     assert_eq!(
-        (config.forward.listener.dedupe, config.forward.dedupe_max_ids),
+        (config.forward.listener.dedupe, config.forward.listener.dedupe_max_ids),
         (DedupeMode::Evidence, 7)
     );
 }
