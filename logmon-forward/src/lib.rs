@@ -11,6 +11,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod codec;
+pub mod handshake;
 mod listener;
 mod sender;
 
