@@ -82,8 +82,7 @@ pub fn write_packed_as(out: &mut Vec<u8>, message: &Packed<'_>, form: PackedForm
             out.extend_from_slice(message.entries.get(..len as usize).unwrap_or(message.entries));
         }
     }
-    let options =
-        1 + u32::from(message.chunk.is_some()) + u32::from(form.compressed.is_some());
+    let options = 1 + u32::from(message.chunk.is_some()) + u32::from(form.compressed.is_some());
     msgpack::write_map_len(out, options);
     msgpack::write_str(out, "size");
     msgpack::write_uint(out, message.events as u64);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use logmon_core::Timestamp;
 use logmon_core::msgpack::{self, Cursor, Head};
-use logmon_core::{Timestamp, write_entry};
 
 /// What becomes of the metadata of an entry, `[[time, metadata], record]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,14 +126,6 @@ pub(super) fn log_entry(out: &mut Vec<u8>, rewrite: &Rewrite, log: &logmon_core:
     }
 }
 
-/// The shortest entry of a time: what a test may compare with.
-#[cfg(test)]
-pub(super) fn simple_entry(time: Timestamp) -> Vec<u8> {
-    let mut out = Vec::new();
-    write_entry(&mut out, time, |out| out.extend_from_slice(b"\x81\xa1a\x01"));
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +135,12 @@ mod tests {
 
     fn time() -> Timestamp {
         Timestamp::from_nanos(1_441_588_984_500_000_000)
+    }
+
+    fn simple_entry(time: Timestamp) -> Vec<u8> {
+        let mut out = Vec::new();
+        logmon_core::write_entry(&mut out, time, |out| out.extend_from_slice(RECORD));
+        out
     }
 
     fn rewrite(metadata: Metadata) -> Rewrite {
