@@ -9,7 +9,7 @@ mod decoder;
 mod encode;
 mod frame;
 mod gather;
-mod guess;
+pub(crate) mod guess;
 mod inflate;
 mod json;
 mod limits;

@@ -28,7 +28,7 @@ pub const MAX_MESSAGE: usize = 4096;
 
 /// What the other side calls itself or says, for a log line: a few characters of it, and none
 /// that would move a cursor.
-fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let bytes = bytes.get(..256).unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()

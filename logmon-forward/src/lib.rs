@@ -14,7 +14,9 @@ pub mod codec;
 pub mod handshake;
 mod listener;
 pub mod sender;
+pub mod tls;
+mod transport;
 
 pub use codec::{Decoder, Settings};
-pub use listener::{BindError, Listener, ListenerConfig, Snapshot, Stats};
+pub use listener::{BindError, Handle, Listener, ListenerConfig, Snapshot, Stats, UnixSocket};
 pub use sender::{SendError, Sender, SenderConfig};

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::codec::{Compressed, Packed, PackedForm, write_packed_as};
+use crate::tls::{ClientTls, TlsError};
 
 mod address;
 mod balance;
@@ -41,7 +42,6 @@ pub use resolve::{Lookup, Resolver, Service, SystemResolver};
 pub use rewrite::Metadata;
 pub use stats::{NodeState, NodeStats, SenderStats};
 
-use connection::Connection;
 use lane::Job;
 use pool::{Closed, Pool, Ticket};
 use rewrite::Rewrite;
@@ -89,7 +89,7 @@ impl Drop for Owner {
 }
 
 /// Settings no sender can work with.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SenderConfigError {
     /// Nobody to send to.
@@ -98,6 +98,9 @@ pub enum SenderConfigError {
     /// A key without a name; the digests need one that differs from the server's.
     #[error("a shared key needs a `self_hostname`")]
     NoHostname,
+    /// The files for TLS are not what they should be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl Sender {
@@ -123,7 +126,8 @@ impl Sender {
             has_long_times: config.peer == Peer::Logmon,
         });
         let budget = Arc::new(Semaphore::new(config.max_in_flight_bytes.clamp(1, MAX_BUDGET)));
-        let pool = Pool::new(config);
+        let tls = config.tls.as_ref().map(ClientTls::connector).transpose()?;
+        let pool = Pool::new(config, tls);
         let owner = Arc::new(Owner { pool: pool.clone(), is_started: AtomicBool::new(false) });
         Ok(Self { pool, rewrite, budget, owner })
     }
@@ -211,10 +215,21 @@ impl Sender {
     /// Safe.
     pub async fn verify(&self) -> Result<(), (Address, Failure)> {
         for node in self.pool.nodes() {
-            let opened = Connection::open(&node, &self.pool.config, false).await;
+            let opened = self.pool.connect(&node, false).await;
             let connection = opened.map_err(|failure| (node.address.clone(), failure))?;
             connection.close().await;
         }
+        Ok(())
+    }
+
+    /// Reads the files for TLS again. Connections there are stay as they are; new ones use what
+    /// was read.
+    ///
+    /// # Errors
+    /// The files are not what they should be; what was read before stays in use.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        let tls = self.pool.config.tls.as_ref().map(ClientTls::connector).transpose()?;
+        self.pool.set_tls(tls);
         Ok(())
     }
 

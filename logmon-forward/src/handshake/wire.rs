@@ -29,9 +29,9 @@ impl<'a> Reader<'a> {
     }
 
     fn head(&mut self) -> Result<Head, Fault> {
-        let at = self.position();
+        let available = self.position() + self.0.rest().len();
         self.0.head().map_err(|error| match error.kind {
-            MsgpackErrorKind::Truncated if at < MAX_MESSAGE => Fault::Incomplete,
+            MsgpackErrorKind::Truncated if available < MAX_MESSAGE => Fault::Incomplete,
             _ => Fault::Invalid,
         })
     }

@@ -8,6 +8,7 @@ use logmon_core::Retry;
 use super::{Address, Compression, Metadata, Resolver, SystemResolver};
 use crate::codec::EntriesFormat;
 use crate::handshake::ClientSecurity;
+use crate::tls::ClientTls;
 
 /// One server.
 #[derive(Clone, Debug)]
@@ -171,6 +172,8 @@ pub struct SenderConfig {
     pub sticky: bool,
     /// Shared key and login, for servers without their own. Default none.
     pub security: Option<ClientSecurity>,
+    /// TLS towards servers over TCP. Default none: everything is in clear.
+    pub tls: Option<ClientTls>,
     /// How long [`Sender::close`](super::Sender::close) waits for acknowledgements. Default 10 s.
     pub close_timeout: Duration,
 }
@@ -207,6 +210,7 @@ impl Default for SenderConfig {
             heartbeat: Heartbeat::default(),
             sticky: false,
             security: None,
+            tls: None,
             close_timeout: Duration::from_secs(10),
         }
     }

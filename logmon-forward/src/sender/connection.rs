@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use rustls::pki_types::ServerName;
 use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
@@ -13,6 +14,7 @@ use tokio::io::{
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
 
 use super::failure::{Failure, FailureKind};
 use super::node::Node;
@@ -62,11 +64,19 @@ impl Connection {
     /// Safe.
     pub(super) async fn open(
         node: &Node,
-        config: &SenderConfig,
+        (config, tls): (&SenderConfig, Option<TlsConnector>),
         has_failed: bool,
     ) -> Result<Self, Failure> {
-        let (stream, socket) = raw(node, config, has_failed).await?;
-        let is_tls = false;
+        let (mut stream, socket) = raw(node, config, has_failed).await?;
+        let tls = tls.zip(host(node));
+        let is_tls = tls.is_some();
+        if let Some((connector, host)) = tls {
+            let name = tls_name(node, config, host)?;
+            let limit = config.tls_timeout;
+            let agreeing = timeout(limit, connector.connect(name, stream)).await;
+            let agreed = agreeing.map_err(|_| Failure::timeout("TLS", limit))?;
+            stream = Box::new(agreed.map_err(|error| Failure::with(FailureKind::Tls, error))?);
+        }
         let (mut reader, mut writer) = tokio::io::split(stream);
         let (mut acks, mut is_single) = (AckParser::default(), !config.keepalive);
         if let Some(security) = &node.security {
@@ -101,6 +111,27 @@ impl Connection {
         // The peer may be gone already; there is nothing to be lost.
         let _ended = timeout(CLOSE_LIMIT, self.writer.shutdown()).await;
     }
+}
+
+/// The host of a node over TCP; nobody else speaks TLS.
+fn host(node: &Node) -> Option<&str> {
+    match &node.address {
+        Address::Tcp { host, .. } => Some(host),
+        Address::Unix(_) => None,
+    }
+}
+
+/// The name the certificate has to have.
+fn tls_name(
+    node: &Node,
+    config: &SenderConfig,
+    host: &str,
+) -> Result<ServerName<'static>, Failure> {
+    let mut tls = config.tls.clone().unwrap_or_default();
+    if let Some(name) = &node.name {
+        tls.server_name = Some(name.clone());
+    }
+    tls.server_name(host).map_err(|error| Failure::with(FailureKind::Tls, error))
 }
 
 /// The bare stream, and its socket once more.

@@ -8,7 +8,6 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{debug, warn};
 
-use super::connection::Connection;
 use super::failure::{Chain, Failure, FailureKind};
 use super::node::Node;
 use super::pool::Pool;
@@ -61,7 +60,7 @@ async fn ask(pool: Arc<Pool>, node: Arc<Node>) {
 
 /// Everything a chunk needs but the chunk.
 async fn transport(pool: &Pool, node: &Node) -> Result<(), Failure> {
-    Connection::open(node, &pool.config, false).await?.close().await;
+    pool.connect(node, false).await?.close().await;
     Ok(())
 }
 

@@ -76,7 +76,7 @@ impl Lane {
                     None => return,
                 },
             };
-            let end = match Connection::open(&self.node, &self.pool.config, has_failed).await {
+            let end = match self.pool.connect(&self.node, has_failed).await {
                 Ok(connection) => {
                     Counters::add(&self.pool.counters.connects, 1);
                     Session::new(&mut self, connection, first).run().await

@@ -16,8 +16,8 @@ pub(super) struct Node {
     /// Unlike that of any other node of the sender, those it had before included.
     pub(super) id: u64,
     pub(super) address: Address,
-    /// The name TLS checks.
-    pub(super) server_name: String,
+    /// The name TLS checks, where it is not the host's.
+    pub(super) name: Option<String>,
     pub(super) security: Option<ClientSecurity>,
     addresses: Mutex<Cached<SocketAddr>>,
 }
@@ -29,12 +29,7 @@ impl Node {
         name: Option<String>,
         security: Option<ClientSecurity>,
     ) -> Self {
-        let of_address = || match &address {
-            Address::Tcp { host, .. } => host.clone(),
-            Address::Unix(_) => "localhost".to_owned(),
-        };
-        let server_name = name.unwrap_or_else(of_address);
-        Self { id, address, server_name, security, addresses: Mutex::default() }
+        Self { id, address, name, security, addresses: Mutex::default() }
     }
 
     /// The addresses to try, in this order. Names are looked up again when what is known is old,

@@ -1,6 +1,7 @@
 //! All nodes of a sender: who is up, who gets the next chunk, who waits.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,9 +9,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
+use tokio_rustls::TlsConnector;
 use tracing::{error, info, warn};
 
 use super::balance::{Candidate, Choice, Wheel};
+use super::connection::Connection;
 use super::failure::{Chain, Failure};
 use super::health::{Detached, Health, Rules, Standing};
 use super::lane::{Job, Lane, Request};
@@ -21,15 +24,21 @@ use super::stats::{Counters, NodeState, NodeStats, SenderStats};
 use super::{Address, HeartbeatKind, SenderConfig, Server};
 
 /// What all tasks of a sender share.
-#[derive(Debug)]
 pub(super) struct Pool {
     pub(super) config: SenderConfig,
     pub(super) counters: Counters,
     rules: Rules,
+    tls: Mutex<Option<TlsConnector>>,
     state: Mutex<State>,
     /// Something may be possible now that was not a moment ago.
     changed: Notify,
     closing: watch::Sender<bool>,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -111,7 +120,7 @@ pub(super) struct Submitted {
 }
 
 impl Pool {
-    pub(super) fn new(config: SenderConfig) -> Arc<Self> {
+    pub(super) fn new(config: SenderConfig, tls: Option<TlsConnector>) -> Arc<Self> {
         let heartbeat = &config.heartbeat;
         let has_heartbeat = heartbeat.kind != HeartbeatKind::None;
         let beats =
@@ -131,7 +140,26 @@ impl Pool {
             state.add(server, (0, false), &config, rules);
         }
         let (state, changed, counters) = (Mutex::new(state), Notify::new(), Counters::default());
-        Arc::new(Self { config, counters, rules, state, changed, closing })
+        let tls = Mutex::new(tls);
+        Arc::new(Self { config, counters, rules, tls, state, changed, closing })
+    }
+
+    /// Connects to a node.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn connect(
+        &self,
+        node: &Node,
+        has_failed: bool,
+    ) -> Result<Connection, Failure> {
+        let tls = self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Connection::open(node, (&self.config, tls), has_failed).await
+    }
+
+    /// Makes new connections by this.
+    pub(super) fn set_tls(&self, tls: Option<TlsConnector>) {
+        *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = tls;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
