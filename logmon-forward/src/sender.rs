@@ -11,6 +11,7 @@ use bytes::Bytes;
 use logmon_core::{Log, Tag};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
 
 use crate::codec::{Compressed, Packed, PackedForm, write_packed_as};
 use crate::tls::{ClientTls, TlsError};
@@ -118,7 +119,7 @@ impl Sender {
             return Err(SenderConfigError::NoHostname);
         }
         if let Compression::Zstd { .. } = config.compression {
-            tracing::info!("sending zstd: servers have to be logmon, Fluent Bit or Fluentd 1.19");
+            info!("sending zstd: servers have to be logmon, Fluent Bit or Fluentd 1.19");
         }
         let rewrite = Arc::new(Rewrite {
             metadata: config.metadata(),
@@ -282,6 +283,10 @@ impl Sender {
         id: Option<Arc<str>>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Job, SendError> {
+        let (tag_text, bytes) = (tag.as_str(), entries.len());
+        if bytes > self.pool.config.max_chunk_bytes {
+            warn!(tag = tag_text, bytes, "a chunk is longer than many servers take");
+        }
         let compression = self.pool.config.compression;
         let payload = match compression {
             Compression::None => entries,

@@ -105,6 +105,7 @@ impl Default for Heartbeat {
 /// The settings of a [`Sender`](super::Sender). Every field has a default but the servers.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "the keys of a section of the configuration")]
 pub struct SenderConfig {
     /// The servers. Default none.
     pub servers: Vec<Server>,
@@ -137,9 +138,9 @@ pub struct SenderConfig {
     pub metadata: Option<Metadata>,
     /// How many bytes of entries a chunk has at most; a longer entry is alone. Default 1 MiB.
     pub chunk_bytes: usize,
-    /// Entries beyond this are sent with a warning: Fluent Bit takes messages up to 6 MB by
-    /// default, Vector up to 100 MiB. Default 4 MiB.
-    pub max_entry_bytes: usize,
+    /// Chunks beyond this, which a single long entry or a caller's own chunk can be, are sent with
+    /// a warning: Fluent Bit takes messages up to 6 MB unless told otherwise. Default 4 MiB.
+    pub max_chunk_bytes: usize,
     /// How many chunks may be unacknowledged on one connection. Default 1; 8 for logmon.
     pub max_in_flight: Option<usize>,
     /// How many connections a node gets at most. Default 1.
@@ -195,7 +196,7 @@ impl Default for SenderConfig {
             time_as_integer: false,
             metadata: None,
             chunk_bytes: 1 << 20,
-            max_entry_bytes: 4 << 20,
+            max_chunk_bytes: 4 << 20,
             max_in_flight: None,
             connections: 1,
             max_in_flight_bytes: 16 << 20,

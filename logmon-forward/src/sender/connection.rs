@@ -179,7 +179,7 @@ async fn connect_any(addrs: Vec<SocketAddr>) -> io::Result<TcpStream> {
             tries.spawn(TcpStream::connect(addr));
         }
         tokio::select! {
-            tried = tries.join_next() => match tried {
+            outcome = tries.join_next() => match outcome {
                 Some(Ok(Ok(stream))) => return Ok(stream),
                 Some(Ok(Err(failed))) => error = Some(failed),
                 Some(Err(failed)) => error = Some(io::Error::other(failed)),

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsConnector;
@@ -15,13 +15,19 @@ use tracing::{error, info, warn};
 use super::balance::{Candidate, Choice, Wheel};
 use super::connection::Connection;
 use super::failure::{Chain, Failure};
-use super::health::{Detached, Health, Rules, Standing};
-use super::lane::{Job, Lane, Request};
+use super::health::{Health, Rules, Standing};
+use super::lane::{Job, Request};
 use super::node::Node;
-use super::resolve::Service;
 use super::retry::random_share;
-use super::stats::{Counters, NodeState, NodeStats, SenderStats};
+use super::stats::{Counters, SenderStats};
 use super::{Address, HeartbeatKind, SenderConfig, Server};
+
+mod member;
+mod places;
+mod upkeep;
+
+use member::Member;
+pub(super) use places::{Lease, Ticket};
 
 /// What all tasks of a sender share.
 pub(super) struct Pool {
@@ -53,65 +59,9 @@ struct State {
     is_closed: bool,
 }
 
-/// A node and what is going on with it.
-#[derive(Debug)]
-struct Member {
-    node: Arc<Node>,
-    health: Health,
-    weight: u32,
-    is_standby: bool,
-    tier: u16,
-    /// Whether it comes from SRV records.
-    is_discovered: bool,
-    lanes: Vec<Queue>,
-    chunks: u64,
-    failures: u64,
-    is_asked: bool,
-}
-
-/// The entrance of a lane.
-#[derive(Debug)]
-struct Queue {
-    requests: mpsc::UnboundedSender<Request>,
-    in_flight: usize,
-}
-
 /// The sender is closed.
 #[derive(Debug)]
 pub(super) struct Closed;
-
-/// A place in the queue of those that wait for a node. It is kept from first to last try.
-#[derive(Debug)]
-pub(super) struct Ticket {
-    pool: Arc<Pool>,
-    number: u64,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.pool.lock().waiting.remove(&self.number);
-        self.pool.changed.notify_waiters();
-    }
-}
-
-/// A place on a lane; free again when dropped.
-#[derive(Debug)]
-pub(super) struct Lease {
-    pool: Arc<Pool>,
-    node: u64,
-    lane: usize,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let mut state = self.pool.lock();
-        if let Some(lane) = state.member(self.node).and_then(|it| it.lanes.get_mut(self.lane)) {
-            lane.in_flight = lane.in_flight.saturating_sub(1);
-        }
-        drop(state);
-        self.pool.changed.notify_waiters();
-    }
-}
 
 /// A chunk on its way.
 pub(super) struct Submitted {
@@ -224,7 +174,7 @@ impl Pool {
             return Ok(Attempt::Wait(next_wake(&candidates)));
         };
         let Some(member) = members.get_mut(at) else { return Ok(Attempt::Wait(None)) };
-        let (lane, task) = member.lane(self);
+        let (lane, task) = member.lane(self, room);
         let node = member.node.clone();
         let lease = Lease { pool: self.clone(), node: node.id, lane };
         let (reply, answer) = oneshot::channel();
@@ -270,74 +220,6 @@ impl Pool {
         } else {
             tracing::debug!(node = %address, failures, %reason, "a server failed again");
         }
-        drop(state);
-        self.changed.notify_waiters();
-    }
-
-    /// The nodes a heartbeat is due for; detaches those that were silent for too long.
-    pub(super) fn due_heartbeats(&self) -> Vec<Arc<Node>> {
-        let now = Instant::now();
-        let mut due = Vec::new();
-        let mut state = self.lock();
-        for member in &mut state.members {
-            let address = &member.node.address;
-            match member.health.check(now) {
-                Some(Detached::Phi(phi)) => {
-                    warn!(node = %address, phi, "a server is detached: it is silent")
-                }
-                Some(Detached::Silent(silence)) => {
-                    warn!(node = %address, ?silence, "a server is detached: it is silent");
-                }
-                None => {}
-            }
-            if !member.is_asked && member.weight > 0 && member.health.take_heartbeat(now) {
-                member.is_asked = true;
-                due.push(member.node.clone());
-            }
-        }
-        drop(state);
-        self.changed.notify_waiters();
-        due
-    }
-
-    /// A heartbeat was answered, or was not.
-    pub(super) fn heartbeat(&self, node: u64, is_answered: bool) {
-        let mut state = self.lock();
-        let Some(member) = state.member(node) else { return };
-        member.is_asked = false;
-        if is_answered {
-            Counters::add(&self.counters.heartbeats, 1);
-            member.health.beat(Instant::now());
-        }
-        drop(state);
-        self.changed.notify_waiters();
-    }
-
-    /// Takes over the SRV records that are there now: nodes that are new come in, those that are
-    /// gone finish what they have.
-    pub(super) fn set_services(&self, services: &[Service]) {
-        let mut state = self.lock();
-        let address = |service: &Service| {
-            let host = service.target.trim_end_matches('.').to_owned();
-            Address::Tcp { host, port: service.port }
-        };
-        state.members.retain(|member| {
-            let of_record = |service: &Service| address(service) == member.node.address;
-            !member.is_discovered || services.iter().any(of_record)
-        });
-        for service in services {
-            let (address, weight) = (address(service), u32::from(service.weight.max(1)));
-            let known =
-                |member: &&mut Member| member.is_discovered && member.node.address == address;
-            match state.members.iter_mut().find(known) {
-                Some(member) => (member.weight, member.tier) = (weight, service.priority),
-                None => {
-                    let server = Server::new(address).weight(weight);
-                    state.add(&server, (service.priority, true), &self.config, self.rules);
-                }
-            }
-        }
-        state.wheel.reset();
         drop(state);
         self.changed.notify_waiters();
     }
@@ -437,62 +319,5 @@ impl State {
             failures: 0,
             is_asked: false,
         });
-    }
-}
-
-impl Member {
-    fn in_flight(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.in_flight).sum()
-    }
-
-    fn candidate(&self, now: Instant, room: usize) -> Candidate {
-        Candidate {
-            weight: self.weight,
-            is_standby: self.is_standby,
-            tier: self.tier,
-            standing: self.health.standing(now),
-            in_flight: self.in_flight(),
-            room,
-        }
-    }
-
-    /// The lane with the least to do; a new one while all are busy and there may be more.
-    fn lane(&mut self, pool: &Arc<Pool>) -> (usize, Option<JoinHandle<()>>) {
-        let load = |(at, lane): (usize, &Queue)| (lane.in_flight, at);
-        let least = self.lanes.iter().enumerate().map(load).min();
-        let limit = pool.config.connections.max(1);
-        match least {
-            Some((in_flight, at)) if in_flight == 0 || self.lanes.len() >= limit => (at, None),
-            _ => {
-                let (sender, requests) = mpsc::unbounded_channel();
-                self.lanes.push(Queue { requests: sender, in_flight: 0 });
-                let lane = Lane { pool: pool.clone(), node: self.node.clone(), requests };
-                (self.lanes.len() - 1, Some(tokio::spawn(lane.run())))
-            }
-        }
-    }
-
-    /// Puts a chunk into the queue of a lane; gives it back if the lane is gone.
-    fn send(&mut self, lane: usize, request: Request) -> Option<Request> {
-        let Some(queue) = self.lanes.get_mut(lane) else { return Some(request) };
-        queue.in_flight += 1;
-        queue.requests.send(request).err().map(|refused| refused.0)
-    }
-
-    fn stats(&self, now: Instant) -> NodeStats {
-        NodeStats {
-            address: self.node.address.clone(),
-            state: match self.health.standing(now) {
-                Standing::Up => NodeState::Up,
-                Standing::Probe => NodeState::Recovering,
-                Standing::Suspect | Standing::Down(_) => NodeState::Down,
-            },
-            weight: self.weight,
-            standby: self.is_standby,
-            priority: self.tier,
-            in_flight: self.in_flight(),
-            chunks: self.chunks,
-            failures: self.failures,
-        }
     }
 }

@@ -135,8 +135,8 @@ pub(super) fn interleave(found: &[SocketAddr]) -> Vec<SocketAddr> {
 mod tests {
     use super::*;
 
-    fn lookup(found: &[u8], ttl: Option<u64>) -> io::Result<Lookup<u8>> {
-        Ok(Lookup { found: found.to_vec(), ttl: ttl.map(Duration::from_secs) })
+    fn lookup(found: &[u8], ttl: Option<u64>) -> Lookup<u8> {
+        Lookup { found: found.to_vec(), ttl: ttl.map(Duration::from_secs) }
     }
 
     #[test]
@@ -146,14 +146,14 @@ mod tests {
         let mut cached = Cached::default();
         assert!(cached.is_stale(start, false));
         for (ttl, holds) in [(Some(1), 5), (Some(20), 20), (Some(3_600), 60), (None, 60)] {
-            cached.take(start, lookup(&[1], ttl)).unwrap();
+            cached.take(start, Ok(lookup(&[1], ttl))).unwrap();
             assert!(!cached.is_stale(after(holds - 1), false), "{ttl:?}");
             assert!(cached.is_stale(after(holds), false), "{ttl:?}");
             assert!(cached.is_stale(after(5), true), "sooner after a failure");
         }
         // What cannot be looked up stays as it was.
         cached.take(start, Err(io::Error::other("down"))).unwrap_err();
-        cached.take(start, lookup(&[], None)).unwrap_err();
+        cached.take(start, Ok(lookup(&[], None))).unwrap_err();
         assert_eq!(cached.found, [1]);
         assert!(!cached.is_stale(after(4), false) && cached.is_stale(after(5), false));
     }

@@ -66,10 +66,6 @@ impl Sender {
                 self.rewrite.entry(&mut out, log.entry(), log.timestamp());
             }
         }
-        if plan.bytes > self.pool.config.max_entry_bytes {
-            let (tag, bytes) = (plan.tag.as_str(), plan.bytes);
-            tracing::warn!(tag, bytes, "an event is longer than a chunk may be and is sent alone");
-        }
         out
     }
 }

@@ -98,7 +98,7 @@ async fn connects(change: impl FnOnce(&mut SenderConfig)) -> u64 {
     let mut config = config(script.address());
     change(&mut config);
     let sender = Sender::new(config).unwrap();
-    let (seen, mut ids) = tokio::sync::mpsc::unbounded_channel();
+    let (seen, mut ids) = tokio::sync::mpsc::channel(1_000);
     let server = tokio::spawn(script.serve(seen));
     for _ in 0..3 {
         send(&sender, "a").await.unwrap();

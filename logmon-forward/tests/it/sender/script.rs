@@ -32,14 +32,14 @@ impl Script {
     }
 
     /// Takes connections and acknowledges everything, for ever; gives the ids to `seen`.
-    pub(crate) async fn serve(self, seen: tokio::sync::mpsc::UnboundedSender<String>) {
+    pub(crate) async fn serve(self, seen: tokio::sync::mpsc::Sender<String>) {
         loop {
             let mut wire = self.accept().await;
             let seen = seen.clone();
             tokio::spawn(async move {
                 while let Some(chunk) = wire.next().await {
                     wire.ack(&chunk.id).await;
-                    if seen.send(chunk.id).is_err() {
+                    if seen.send(chunk.id).await.is_err() {
                         return;
                     }
                 }
