@@ -1,4 +1,4 @@
-//! Fluentd's Forward protocol: a codec without I/O, a TCP listener and a plain TCP sender.
+//! Fluentd's Forward protocol: a codec without I/O, a listener and a sender.
 //!
 //! The [`Decoder`] turns the bytes of one connection into batches of checked entries, whatever
 //! carrier mode they came in; the [`Listener`] reads sockets into a journal and acknowledges what
@@ -13,7 +13,7 @@
 pub mod codec;
 pub mod handshake;
 mod listener;
-mod sender;
+pub mod sender;
 pub mod tls;
 mod transport;
 
