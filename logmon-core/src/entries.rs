@@ -108,6 +108,18 @@ pub struct Entries {
     time_unit: TimeUnit,
 }
 
+/// Consecutive entries of a payload.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Piece {
+    /// How many.
+    pub events: usize,
+    /// Their bytes, shared with the payload.
+    pub payload: Bytes,
+    /// The least and the greatest timestamp.
+    pub times: (Timestamp, Timestamp),
+}
+
 impl Entries {
     /// Joins a payload and the index built over it by `reading`.
     pub fn new(payload: Bytes, index: Index, reading: &Reading) -> Self {
@@ -161,6 +173,35 @@ impl Entries {
 
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// The entries in order, in pieces of at most `max_bytes` each or one longer entry.
+    pub fn pieces(&self, max_bytes: usize) -> impl Iterator<Item = Piece> {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let piece = self.piece(from, max_bytes)?;
+            from += piece.events;
+            Some(piece)
+        })
+    }
+
+    fn piece(&self, from: usize, max_bytes: usize) -> Option<Piece> {
+        let start = *self.index.starts.get(from)? as usize;
+        let rest = self.index.starts.get(from + 1..)?;
+        let more = rest.partition_point(|next| *next as usize - start <= max_bytes);
+        let is_rest = more == rest.len() && self.payload.len() - start <= max_bytes;
+        let events = if is_rest { more + 1 } else { more.max(1) };
+        let end =
+            self.index.starts.get(from + events).map_or(self.payload.len(), |end| *end as usize);
+        let times = self.index.times.get(from..from + events)?;
+        Some(Piece {
+            events,
+            payload: self.payload.slice(start..end),
+            times: (
+                Timestamp::from_nanos(*times.iter().min()?),
+                Timestamp::from_nanos(*times.iter().max()?),
+            ),
+        })
     }
 
     /// The least and the greatest timestamp; `None` without events.

@@ -104,7 +104,8 @@ pub trait Staging: fmt::Debug + Send {
     /// Dropped half way, the staging is of no more use.
     fn push(&mut self, batch: NewBatch) -> BoxFuture<'_, Result<(), AppendError>>;
 
-    /// Appends everything behind what the journal has queued. `fingerprints` are those of the
+    /// Appends everything behind what the journal has queued when it gets there: what is appended
+    /// while the promise is open may come before it. `fingerprints` are those of the
     /// chunk; their `first` counts from the first event pushed.
     ///
     /// # Durability
@@ -164,6 +165,9 @@ pub enum AppendError {
         /// The bytes of its payload.
         bytes: usize,
     },
+    /// A message on its way in by [`Staging`] could not be written; the journal itself goes on.
+    #[error("the message could not be staged: {0}")]
+    Staging(Arc<str>),
 }
 
 /// Why a read gave nothing.

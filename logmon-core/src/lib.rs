@@ -34,7 +34,8 @@ mod tracing_layer;
 mod value;
 
 pub use entries::{
-    Entries, EntryError, EntryErrorKind, Index, MAX_RECORD_BYTES, Oddities, Reading, TimeUnit,
+    Entries, EntryError, EntryErrorKind, Index, MAX_RECORD_BYTES, Oddities, Piece, Reading,
+    TimeUnit,
 };
 pub use event::{Event, Scalar};
 pub use field_map::{FieldMap, FieldMapError, LEVEL_KEYS, MESSAGE_KEYS, SOURCE_KEYS};

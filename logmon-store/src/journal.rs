@@ -6,11 +6,12 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use logmon_core::{AppendError, BoxFuture, Commit, Committed, Epoch, Group, Journal, NewBatch};
-use logmon_core::{Position, ReadError, Staging};
+use logmon_core::{Position, ReadError, SeenChunk, Staging, Timestamp};
 
 use crate::vfs::{Lock, RealVfs, Vfs};
 
 mod catalog;
+mod chunks;
 mod config;
 mod control;
 mod format;
@@ -21,6 +22,7 @@ mod recovery;
 mod report;
 mod segment;
 mod shared;
+mod staging;
 mod tail;
 mod view;
 mod walk;
@@ -33,12 +35,10 @@ pub use report::{Damage, DamageKind, OpenError, RecoveryReport};
 pub(crate) use view::{Extent, View};
 
 use catalog::Catalog;
-use queue::Queue;
 use reader::InMemory;
 use recovery::Recovered;
 use shared::Shared;
-use tail::Tail;
-use writer::Writer;
+use writer::{Seen, Writer};
 
 /// A single batch is smaller than this.
 const MAX_BATCH_BYTES: usize = 1 << 30;
@@ -115,12 +115,13 @@ impl DiskJournal {
         let lock = vfs.lock()?;
         let Recovered { mut catalog, mut report, journal, next_number, chain } =
             recovery::recover(&*vfs)?;
+        staging::remove_left(&*vfs);
         let epoch = new_epoch(&catalog, &*vfs);
         catalog.begin_epoch(epoch);
         report.epoch = Some(epoch);
         let next_seq = catalog.head;
-        let (queue, tail) = (Queue::new(config.queue_bytes), Tail::new(config.tail_bytes));
-        let shared = Arc::new(Shared::new(vfs, catalog, queue, tail));
+        let seen = Seen::found(&*vfs);
+        let shared = Arc::new(Shared::new(vfs, catalog, &config));
         let mut writer = Writer {
             shared: shared.clone(),
             config,
@@ -134,6 +135,7 @@ impl DiskJournal {
             last_map: None,
             dirty_since: None,
             next_retention: Instant::now(),
+            seen,
         };
         writer.begin()?;
         let thread = std::thread::Builder::new()
@@ -202,7 +204,21 @@ impl Journal for DiskJournal {
     }
 
     fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Staging>, AppendError>> {
-        Box::pin(std::future::ready(Err(AppendError::Closed)))
+        Box::pin(staging::begin(self.shared.clone()))
+    }
+
+    /// Knows the chunks of the last 15 minutes, up to 1,000,000.
+    fn chunks_since(&self, since: Timestamp) -> BoxFuture<'_, Result<Vec<SeenChunk>, ReadError>> {
+        let shared = self.shared.clone();
+        let read = move || {
+            let chunks = shared.chunks_since(since);
+            chunks.map_err(|error| ReadError::Io(format!("reading the chunks: {error}").into()))
+        };
+        Box::pin(async move {
+            let Ok(runtime) = tokio::runtime::Handle::try_current() else { return read() };
+            let read = runtime.spawn_blocking(read);
+            read.await.unwrap_or_else(|error| Err(ReadError::Io(error.to_string().into())))
+        })
     }
 
     /// Reads from memory at once, from the disk on a blocking thread of the tokio runtime, or on

@@ -43,13 +43,23 @@ pub trait Vfs: fmt::Debug + Send + Sync + 'static {
     /// There is none of this name, or the medium fails.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// Gives a file another name, in place of any file that has it. It is there under the one name
+    /// or the other at any time; who has it open goes on.
+    ///
+    /// # Durability
+    /// As for [`Vfs::create`].
+    ///
+    /// # Errors
+    /// There is none of this name, or the medium fails; it then has the old name still.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
     /// The names of the regular files whose name `is_wanted` accepts, in no order.
     ///
     /// # Errors
     /// The directory cannot be read.
     fn list(&self, is_wanted: &dyn Fn(&str) -> bool) -> io::Result<Vec<String>>;
 
-    /// Makes creations and removals durable.
+    /// Makes creations, removals and new names durable.
     ///
     /// # Errors
     /// The medium fails; what is durable is then unknown.

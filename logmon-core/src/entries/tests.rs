@@ -213,3 +213,29 @@ proptest! {
         }
     }
 }
+
+/// Pieces are as long as they may be, cover everything, and know their times.
+#[test]
+fn pieces_cover_the_payload_in_order() {
+    let mut payload = Vec::new();
+    for (seconds, len) in [(5, 1), (3, 10), (9, 200), (4, 1), (1, 1)] {
+        let record = V::Map(vec![("m".into(), "x".repeat(len).into())]);
+        payload.extend_from_slice(&encode(&V::Array(vec![seconds.into(), record])));
+    }
+    let entries = Entries::read(payload.into(), &reading()).unwrap();
+    for max in [0, 7, 8, 22, 23, 24, 50, 1000] {
+        let pieces: Vec<Piece> = entries.pieces(max).collect();
+        let joined: Vec<u8> = pieces.iter().flat_map(|piece| piece.payload.to_vec()).collect();
+        assert_eq!(joined, entries.payload().to_vec(), "{max}");
+        for piece in &pieces {
+            assert!(piece.events == 1 || piece.payload.len() <= max, "{max}: {piece:?}");
+            let read = Entries::read(piece.payload.clone(), &reading()).unwrap();
+            assert_eq!((read.len(), read.time_range()), (piece.events, Some(piece.times)));
+        }
+        let next = pieces.windows(2).map(|two| (&two[0], &two[1].payload));
+        for (piece, next) in next {
+            let first = Entries::read(next.clone(), &reading()).unwrap().pieces(0).next().unwrap();
+            assert!(piece.payload.len() + first.payload.len() > max, "{max}: one more had fit");
+        }
+    }
+}

@@ -23,6 +23,10 @@ pub struct JournalConfig {
     pub retention: Retention,
     /// A segment is closed when it has reached this many bytes. 64 MiB by default.
     pub segment_bytes: u64,
+    /// Bytes on the disk that messages too big for memory may take before they are part of the
+    /// journal, all together; what is beyond is refused as busy. Retention does not count them.
+    /// 8 GiB by default.
+    pub staging_max_bytes: u64,
     /// Bytes of the newest groups that are kept in memory for readers. 16 MiB by default.
     pub tail_bytes: usize,
 }
@@ -35,6 +39,7 @@ impl Default for JournalConfig {
             queue_bytes: 64 << 20,
             retention: Retention::default(),
             segment_bytes: 64 << 20,
+            staging_max_bytes: 8 << 30,
             tail_bytes: 16 << 20,
         }
     }
@@ -90,6 +95,8 @@ pub struct JournalStatus {
     pub segments: usize,
     /// Bytes of batches waiting for the disk.
     pub queued_bytes: usize,
+    /// Bytes of messages too big for memory that are not part of the journal yet.
+    pub staged_bytes: u64,
     /// Events ever appended: those kept, expired and damaged.
     pub appended: u64,
     /// Events removed by retention.

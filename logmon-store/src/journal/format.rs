@@ -300,6 +300,13 @@ impl FrameHeader {
         self.first_seq + u64::from(self.events)
     }
 
+    /// The digests of its chunks, from the bytes of the frame.
+    pub(super) fn digests<'a>(&self, frame: &'a [u8]) -> impl Iterator<Item = [u8; 16]> + use<'a> {
+        let range = FRAME_FIXED_BYTES + self.tag_len as usize..self.header_len as usize - 4;
+        let (fingerprints, _) = frame.get(range).unwrap_or_default().as_chunks::<20>();
+        fingerprints.iter().filter_map(|fingerprint| fingerprint.last_chunk().copied())
+    }
+
     /// The tag, from the bytes of the frame.
     pub(super) fn tag(&self, frame: &[u8]) -> Option<Tag> {
         let bytes = frame.get(FRAME_FIXED_BYTES..FRAME_FIXED_BYTES + self.tag_len as usize)?;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::catalog::Catalog;
+use super::config::JournalConfig;
 use super::format::{FRAME_MAGIC, SEGMENT_HEADER_BYTES, SegmentHeader, epoch_seed};
-use super::queue::Queue;
 use super::recovery::{self, Recovered};
 use super::segment::file_name;
 use super::shared::Shared;
-use super::tail::Tail;
 use crate::vfs::memory::MemoryVfs;
 
 /// Opens a journal whose only segment has these bytes and reads all there is, as the bytes are and
@@ -22,8 +21,9 @@ fn read(bytes: Vec<u8>) -> u64 {
     let len = bytes.len() as u64;
     vfs.put(&file_name(1), bytes);
     let Ok(Recovered { catalog, .. }) = recovery::recover(&vfs) else { return 0 };
+    let config = JournalConfig { queue_bytes: 0, tail_bytes: 0, ..JournalConfig::default() };
     let catalog = Catalog { epochs: epochs_of(&catalog), ..catalog };
-    let shared = Shared::new(Arc::new(vfs), catalog, Queue::new(0), Tail::new(0));
+    let shared = Shared::new(Arc::new(vfs), catalog, &config);
     let mut at = shared.catalog().oldest();
     let mut events = 0;
     while let Ok(Some(group)) = shared.read(at, 1 << 16) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use logmon_core::{AppendError, Commit, MAX_GROUP_BYTES, NewBatch, Promise};
 
 use super::format::header_len;
+use super::staging::Adoption;
 
 /// Memory of a waiting batch beside its payload: index and bookkeeping, roughly.
 const BATCH_OVERHEAD: usize = 256;
@@ -26,6 +27,10 @@ struct State {
     waiting_bytes: usize,
     /// Memory of all batches whose promise is open, those with the writer too.
     held_bytes: usize,
+    /// Batches taken by the writer so far.
+    taken: u64,
+    /// Staged messages, each with the number of batches that come before it.
+    staged: VecDeque<(u64, Box<Adoption>)>,
     is_closing: bool,
     refusal: Option<AppendError>,
 }
@@ -38,9 +43,11 @@ pub(super) struct Queued {
 }
 
 /// Why the writer has been woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Taken {
     Batches,
+    /// A message that comes behind all batches taken so far.
+    Staged(Box<Adoption>),
     Closed,
     Deadline,
 }
@@ -60,12 +67,22 @@ fn held_bytes(batch: &NewBatch) -> usize {
     frame_bytes(batch) + BATCH_OVERHEAD
 }
 
+impl State {
+    /// The staged message whose turn it is.
+    fn next_staged(&mut self) -> Option<Box<Adoption>> {
+        let (_, adoption) = self.staged.pop_front_if(|(turn, _)| *turn == self.taken)?;
+        Some(adoption)
+    }
+}
+
 impl Queue {
     pub(super) fn new(max_bytes: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             held_bytes: 0,
+            taken: 0,
+            staged: VecDeque::new(),
             is_closing: false,
             refusal: None,
         };
@@ -94,11 +111,30 @@ impl Queue {
         commit
     }
 
+    /// Queues a staged message behind everything that waits. It is bounded where it is staged.
+    pub(super) fn push_staged(&self, adoption: Adoption) {
+        let mut state = self.state();
+        if let Some(error) = state.refusal.clone() {
+            drop(state);
+            return adoption.promise.resolve(Err(error));
+        }
+        let turn = state.taken + state.waiting.len() as u64;
+        state.staged.push_back((turn, Box::new(adoption)));
+        drop(state);
+        self.changed.notify_one();
+    }
+
     /// Moves what waits into `taken`, up to [`MAX_GROUP_BYTES`] or one bigger batch, and waits for
     /// it where nothing does.
     pub(super) fn take(&self, taken: &mut VecDeque<Queued>, deadline: Option<Instant>) -> Taken {
         let mut state = self.state();
-        while state.waiting.is_empty() {
+        loop {
+            if let Some(adoption) = state.next_staged() {
+                return Taken::Staged(adoption);
+            }
+            if !state.waiting.is_empty() {
+                break;
+            }
             if state.is_closing {
                 return Taken::Closed;
             }
@@ -111,17 +147,20 @@ impl Queue {
             };
             state = self.wait(state, left);
         }
-        if state.waiting_bytes <= MAX_GROUP_BYTES && taken.is_empty() {
+        if state.staged.is_empty() && state.waiting_bytes <= MAX_GROUP_BYTES && taken.is_empty() {
             std::mem::swap(&mut state.waiting, taken);
+            state.taken += taken.len() as u64;
             state.waiting_bytes = 0;
             return Taken::Batches;
         }
+        let turn = state.staged.front().map_or(u64::MAX, |(turn, _)| *turn);
         let mut bytes = 0;
         while let Some(next) = state.waiting.front().map(Queued::frame_bytes) {
-            if bytes > 0 && bytes + next > MAX_GROUP_BYTES {
+            if (bytes > 0 && bytes + next > MAX_GROUP_BYTES) || state.taken == turn {
                 break;
             }
             bytes += next;
+            state.taken += 1;
             taken.extend(state.waiting.pop_front());
         }
         state.waiting_bytes -= bytes;
@@ -148,16 +187,26 @@ impl Queue {
 
     /// Breaks the promises of all that waits and refuses everything from now on.
     pub(super) fn refuse(&self, error: &AppendError) {
-        let waiting = {
+        let (waiting, staged) = {
             let mut state = self.state();
             state.refusal = Some(error.clone());
             state.waiting_bytes = 0;
             let waiting = std::mem::take(&mut state.waiting);
             state.held_bytes -=
                 waiting.iter().map(|queued| held_bytes(&queued.batch)).sum::<usize>();
-            waiting
+            (waiting, std::mem::take(&mut state.staged))
         };
+        for (_, adoption) in staged {
+            let Adoption { staged, promise } = *adoption;
+            drop(staged);
+            promise.resolve(Err(error.clone()));
+        }
         waiting.into_iter().for_each(|queued| queued.promise.resolve(Err(error.clone())));
+    }
+
+    /// Why nothing is taken any more, if so.
+    pub(super) fn refusal(&self) -> Option<AppendError> {
+        self.state().refusal.clone()
     }
 
     /// Refuses new batches and lets the writer end when it has written what waits.

@@ -129,7 +129,7 @@ impl Blocks {
         let mut walk = Walk::new(file, info.epoch, range, (info.first_seq, Some(info.end_seq)));
         while let Some(step) = walk.step() {
             if let Step::Frame { at, header } = step
-                && !header.is_control
+                && header.events > 0
             {
                 blocks.note(Block { first_seq: header.first_seq, at, times: header.times });
             }

@@ -8,8 +8,9 @@ use logmon_core::AppendError;
 use tokio::sync::watch;
 
 use super::catalog::Catalog;
-use super::config::{JournalState, JournalStatus};
+use super::config::{JournalConfig, JournalState, JournalStatus};
 use super::queue::Queue;
+use super::staging::Room;
 use super::tail::Tail;
 use crate::vfs::Vfs;
 
@@ -18,6 +19,7 @@ pub(super) struct Shared {
     pub(super) vfs: Arc<dyn Vfs>,
     pub(super) queue: Queue,
     pub(super) tail: Tail,
+    pub(super) room: Room,
     pub(super) head: watch::Sender<Head>,
     catalog: Mutex<Catalog>,
     state: Mutex<JournalState>,
@@ -32,12 +34,13 @@ pub(super) struct Head {
 }
 
 impl Shared {
-    pub(super) fn new(vfs: Arc<dyn Vfs>, catalog: Catalog, queue: Queue, tail: Tail) -> Self {
+    pub(super) fn new(vfs: Arc<dyn Vfs>, catalog: Catalog, config: &JournalConfig) -> Self {
         let head = watch::Sender::new(Head { seq: catalog.head, is_closed: false });
         Self {
             vfs,
-            queue,
-            tail,
+            queue: Queue::new(config.queue_bytes),
+            tail: Tail::new(config.tail_bytes),
+            room: Room::new(config.staging_max_bytes),
             head,
             catalog: Mutex::new(catalog),
             state: Mutex::new(JournalState::Ok),
@@ -113,6 +116,7 @@ impl Shared {
             bytes: catalog.bytes(),
             segments: catalog.segments.len(),
             queued_bytes: self.queue.bytes(),
+            staged_bytes: self.room.bytes(),
             appended: catalog.ledger.appended,
             expired: catalog.ledger.expired,
             damaged: catalog.ledger.damaged,

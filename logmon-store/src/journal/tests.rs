@@ -14,6 +14,8 @@ mod format;
 mod model;
 mod power;
 mod retention;
+mod seen_chunks;
+mod staging;
 
 fn config() -> JournalConfig {
     JournalConfig { full_retry: Duration::from_millis(1), ..JournalConfig::default() }
@@ -26,6 +28,11 @@ fn small() -> JournalConfig {
 
 fn open(vfs: &MemoryVfs, config: JournalConfig) -> (DiskJournal, RecoveryReport) {
     DiskJournal::open_in(Arc::new(vfs.clone()), config).unwrap()
+}
+
+/// The names of the segments.
+fn segments(vfs: &MemoryVfs) -> Vec<String> {
+    vfs.names().into_iter().filter(|name| segment::number_of(name).is_some()).collect()
 }
 
 fn batch(text: &str) -> NewBatch {
@@ -83,7 +90,7 @@ async fn a_batch_keeps_everything_it_was_appended_with() {
     let vfs = MemoryVfs::new();
     let (journal, _) = open(&vfs, small());
     let fields = logmon_core::FieldMap::new(&["l"], &["m"], &["s"]).unwrap();
-    let received = logmon_core::Timestamp::from_seconds(1_700_000_000, 5).unwrap();
+    let received = Timestamp::from_seconds(1_700_000_000, 5).unwrap();
     let mut reading = logmon_core::Reading::new(Arc::new(fields), received);
     reading.time_unit = logmon_core::TimeUnit::Auto;
     // [1700000000123 (ms), {"l": "error", "m": "hi", "s": "web", "k": 1}], [0, {}]
@@ -289,7 +296,7 @@ async fn what_no_frame_can_hold_is_refused() {
     let mut none = batch("x");
     none.entries = logmon_core::Entries::read(
         Vec::new().into(),
-        &logmon_core::Reading::new(Arc::default(), logmon_core::Timestamp::EPOCH),
+        &logmon_core::Reading::new(Arc::default(), Timestamp::EPOCH),
     )
     .unwrap();
     assert_eq!(journal.append(none).await.unwrap().end_seq, journal.head().seq);

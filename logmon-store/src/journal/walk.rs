@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use logmon_core::Epoch;
+use logmon_core::{Epoch, SeenChunk};
 
 use super::format::{FRAME_MAGIC, FrameFault, FrameHeader, MAX_HEADER_BYTES, epoch_seed};
 use crate::vfs::VfsFile;
@@ -123,6 +123,13 @@ impl<'f> Walk<'f> {
             from += bytes.len() as u64;
         }
         self.window(end, 4) == crc.to_le_bytes()
+    }
+
+    /// Adds the chunks of a frame that was just passed.
+    pub(super) fn note_chunks(&mut self, at: u64, header: &FrameHeader, to: &mut Vec<SeenChunk>) {
+        let bytes = self.window(at, header.header_len as usize);
+        let digests = header.digests(bytes);
+        to.extend(digests.map(|digest| SeenChunk { digest, received: header.received }));
     }
 
     /// The payload of a frame, as far as it is there.

@@ -19,10 +19,13 @@ use super::segment::{Segment, file_name};
 use super::shared::Shared;
 use crate::vfs::VfsFile;
 
+mod adopt;
 mod build;
+mod chunks;
 mod retention;
 
 use build::Built;
+pub(super) use chunks::Seen;
 
 /// Owns the segment that is written.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub(super) struct Writer {
     /// Since when something is written and not synced.
     pub(super) dirty_since: Option<Instant>,
     pub(super) next_retention: Instant,
+    pub(super) seen: Seen,
 }
 
 /// The segment that is written.
@@ -52,6 +56,8 @@ pub(super) struct Active {
     /// Bytes that are committed; what lies behind them is rubbish of a failed write.
     len: u64,
     has_events: bool,
+    /// The hash its header has, over the last segment before it that has events.
+    chain_before: u32,
 }
 
 /// Why the writer stops.
@@ -71,15 +77,16 @@ enum Trouble {
 
 impl Trouble {
     fn of(doing: &'static str, error: io::Error) -> Self {
-        use io::ErrorKind::{AlreadyExists, QuotaExceeded, StorageFull};
-        let is_full = matches!(error.kind(), AlreadyExists | QuotaExceeded | StorageFull);
-        // ENFILE and EMFILE, which have no kind: descriptors come back as space does.
-        if is_full || matches!(error.raw_os_error(), Some(23 | 24)) {
-            Self::Full(error)
-        } else {
-            Self::Failed(doing, error)
-        }
+        if is_full(&error) { Self::Full(error) } else { Self::Failed(doing, error) }
     }
+}
+
+/// Whether trying again later may help.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, QuotaExceeded, StorageFull};
+    matches!(error.kind(), AlreadyExists | QuotaExceeded | StorageFull)
+        // ENFILE and EMFILE, which have no kind: descriptors come back as space does.
+        || matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 impl Writer {
@@ -110,6 +117,7 @@ impl Writer {
             let deadline = self.deadline();
             let result = match self.shared.queue.take(&mut self.taken, deadline) {
                 Taken::Batches => self.append_taken(),
+                Taken::Staged(adoption) => self.take_staged(*adoption),
                 Taken::Deadline => self.keep_house(),
                 Taken::Closed => break,
             };
@@ -119,6 +127,9 @@ impl Writer {
         }
         if let Err(stop) = self.sync_dirty() {
             self.stop(stop);
+        }
+        if !self.shared.is_poisoned() {
+            self.leave_chunks();
         }
         self.shared.end();
     }
@@ -149,7 +160,7 @@ impl Writer {
     }
 
     /// Breaks the promises at hand, and all later ones if the disk is not to be trusted any more.
-    fn stop(&mut self, stop: Stop) {
+    fn stop(&mut self, stop: Stop) -> AppendError {
         let error = match stop {
             Stop::Closing => self.shared.refusal(),
             Stop::Poison(text) => {
@@ -168,6 +179,7 @@ impl Writer {
         if matches!(error, AppendError::Poisoned(_)) {
             self.shared.queue.refuse(&error);
         }
+        error
     }
 
     /// Sees to it that there is a segment with room for so many bytes.
@@ -179,6 +191,7 @@ impl Writer {
             return Ok(());
         }
         self.sync_dirty()?;
+        self.leave_chunks();
         self.until_space(Self::begin_segment)?;
         self.retain()
     }
@@ -221,7 +234,8 @@ impl Writer {
         }
         self.chain = chain(0, crc);
         let len = bytes.len() as u64;
-        self.active = Some(Active { file, number, len, has_events: false });
+        let chain_before = before;
+        self.active = Some(Active { file, number, len, has_events: false, chain_before });
         let info = SegmentInfo::empty(number, epoch, first_seq, now);
         let info = SegmentInfo { bytes: len, chain: self.chain, ..info };
         self.shared.catalog().segments.push_back(Segment::begin(info));
@@ -290,6 +304,7 @@ impl Writer {
         for Queued { batch, promise } in self.taken.drain(..) {
             let first = Position { epoch: self.epoch, seq };
             seq += batch.entries.len() as u64;
+            self.seen.note(&batch.fingerprints, batch.entries.received(), &*self.shared.vfs);
             promise.resolve(Ok(Committed::new(first, seq)));
         }
     }

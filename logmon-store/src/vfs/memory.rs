@@ -71,6 +71,8 @@ pub enum Call {
     Create,
     /// [`Vfs::remove`].
     Remove,
+    /// [`Vfs::rename`].
+    Rename,
     /// [`VfsFile::set_len`].
     SetLen,
     /// [`VfsFile::sync_data`].
@@ -349,6 +351,16 @@ impl Vfs for MemoryVfs {
             return Err(fault.error());
         }
         disk.live.remove(name).map(drop).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut disk = self.disk();
+        if let Some(fault) = disk.call(Call::Rename) {
+            return Err(fault.error());
+        }
+        let inode = disk.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        disk.live.insert(to.to_owned(), inode);
+        Ok(())
     }
 
     fn list(&self, is_wanted: &dyn Fn(&str) -> bool) -> io::Result<Vec<String>> {

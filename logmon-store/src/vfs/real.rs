@@ -66,6 +66,10 @@ impl Vfs for RealVfs {
         fs::remove_file(self.dir.join(name))
     }
 
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.dir.join(from), self.dir.join(to))
+    }
+
     fn list(&self, is_wanted: &dyn Fn(&str) -> bool) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.dir)? {

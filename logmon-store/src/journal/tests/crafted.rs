@@ -15,7 +15,7 @@ fn real_segment() -> Vec<u8> {
         runtime.block_on(journal.append(batch(&text))).unwrap();
     }
     drop(journal);
-    vfs.content(&vfs.names()[0]).unwrap()
+    vfs.content(&segments(&vfs)[0]).unwrap()
 }
 
 #[test]

@@ -23,7 +23,7 @@ async fn the_oldest_segments_go_and_are_counted() {
     }
     let status = journal.status();
     assert!(status.expired.by_size > 50, "{status:?}");
-    assert_eq!(vfs.names().len(), status.segments);
+    assert_eq!(segments(&vfs).len(), status.segments);
     assert_books_balance(&journal).await;
     match journal.read(start, 1).await {
         Err(ReadError::Expired { oldest }) => assert_eq!(oldest, journal.oldest()),
@@ -50,7 +50,8 @@ async fn a_removal_cut_short_is_finished_and_counted_once() {
             journal.append(batch(&format!("{n:0200}"))).await.unwrap();
         }
         drop(journal);
-        vfs.cut_at(nth, nth as u64);
+        // The first four calls begin a segment; a torn one is reported, which is not the matter here.
+        vfs.cut_at(nth, if nth <= 4 { 0 } else { nth as u64 });
         let (journal, _) = open(&vfs, keep(6000));
         drop(journal);
         let Some(after) = vfs.cut_image() else {
@@ -62,7 +63,7 @@ async fn a_removal_cut_short_is_finished_and_counted_once() {
             assert_eq!(report.damages, [], "call {nth}");
             assert_eq!(journal.status().appended, 40);
             assert_books_balance(&journal).await;
-            assert_eq!(after.names().len(), journal.status().segments, "call {nth}");
+            assert_eq!(segments(&after).len(), journal.status().segments, "call {nth}");
         }
     }
 }
@@ -110,6 +111,6 @@ async fn a_segment_that_cannot_be_removed_is_removed_later() {
         journal.append(batch(&format!("{n:0200}"))).await.unwrap();
     }
     assert!(vfs.calls(Call::Remove) > 1);
-    assert_eq!(vfs.names().len(), journal.status().segments);
+    assert_eq!(segments(&vfs).len(), journal.status().segments);
     assert_books_balance(&journal).await;
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Stop, Trouble, Writer};
-use crate::journal::control::{self, Record, Removal};
+use crate::journal::control::{self, Record, Removal, SegmentInfo};
 use crate::journal::format::chain;
 use crate::journal::segment::file_name;
 
@@ -23,12 +23,19 @@ impl Writer {
     /// note, nothing is removed now.
     pub(super) fn retain(&mut self) -> Result<(), Stop> {
         self.next_retention = Instant::now() + RETENTION_INTERVAL;
+        if self.active.is_none() {
+            // Nowhere to note it; the next segment is begun first.
+            return Ok(());
+        }
         let now = self.shared.vfs.now();
         let (retention, reserved) = (self.config.retention, self.config.segment_bytes);
         let removals = self.shared.catalog().expired(&retention, reserved, now);
         if !removals.is_empty() {
             match self.note(&removals) {
-                Ok(()) => self.shared.catalog().remove(&removals),
+                Ok(()) => {
+                    self.keep_chunks_of(&removals);
+                    self.shared.catalog().remove(&removals);
+                }
                 Err(Trouble::Full(error)) => {
                     tracing::warn!(%error, "no room to note what retention removes; it waits");
                 }
@@ -41,11 +48,30 @@ impl Writer {
         Ok(())
     }
 
+    fn keep_chunks_of(&mut self, removals: &[Removal]) {
+        let is_removed =
+            |info: &SegmentInfo| removals.iter().any(|removal| removal.number == info.number);
+        let infos: Vec<SegmentInfo> = {
+            let catalog = self.shared.catalog();
+            let infos = catalog.segments.iter().map(|segment| segment.info);
+            infos.filter(is_removed).collect()
+        };
+        infos.iter().for_each(|info| self.save_chunks(info));
+    }
+
     fn note(&mut self, removals: &[Removal]) -> Result<(), Trouble> {
         let records: Vec<Record> = removals.iter().copied().map(Record::Removed).collect();
+        self.write_records(&records)
+    }
+
+    /// Writes control records.
+    ///
+    /// # Durability
+    /// They are durable afterwards, and everything before them.
+    pub(super) fn write_records(&mut self, records: &[Record]) -> Result<(), Trouble> {
         let mut bytes = Vec::new();
         let at = (self.next_seq, self.shared.vfs.now());
-        let crc = control::write_frame(&mut bytes, &records, self.epoch, at);
+        let crc = control::write_frame(&mut bytes, records, self.epoch, at);
         self.write(&bytes)?;
         let Some(active) = &mut self.active else { return Ok(()) };
         self.shared.count_fsync();
