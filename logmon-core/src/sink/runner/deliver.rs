@@ -114,5 +114,5 @@ fn jittered(wait: Duration) -> Duration {
         return wait;
     }
     let part = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
-    wait - wait.mul_f64(part / 2.0)
+    wait.mul_f64(1.0 - part / 2.0)
 }

@@ -118,8 +118,8 @@ impl Unit {
     /// The indices of the events in one of these route sets.
     pub(super) fn routed(&self, routes: &[RouteSet]) -> Arc<[u32]> {
         let Range { start, end } = self.events;
-        let routed = self.group.batches().filter(|batch| routes.contains(&batch.route()));
-        let indices = routed.flat_map(|batch| {
+        let batches = self.group.batches().filter(|batch| routes.contains(&batch.route()));
+        let indices = batches.flat_map(|batch| {
             let range = batch.range();
             range.start.max(start)..range.end.min(end)
         });
