@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use logmon_core::{Level, Log, Map};
+use logmon_forward::sender::Peer;
 use logmon_forward::{Sender, SenderConfig};
+use tokio::time::MissedTickBehavior;
 
 /// How often a chunk is sent.
 const TICK: Duration = Duration::from_millis(200);
@@ -18,21 +20,21 @@ pub(crate) async fn run(to: SocketAddr, shutdown: impl Future<Output = ()>) {
 }
 
 async fn send_for_ever(to: SocketAddr) {
+    let mut config = SenderConfig::to(to);
+    config.peer = Peer::Logmon;
+    let sender = match Sender::new(config) {
+        Ok(sender) => sender,
+        Err(error) => return tracing::error!(%error, "the demo cannot send"),
+    };
     let mut traffic = Traffic::new(seed());
-    loop {
-        if let Err(error) = send(to, &mut traffic).await {
-            tracing::warn!(%error, "the demo lost its connection");
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-async fn send(to: SocketAddr, traffic: &mut Traffic) -> Result<(), logmon_forward::SendError> {
-    let mut sender = Sender::connect(to.to_string(), SenderConfig::default()).await?;
     let mut tick = tokio::time::interval(TICK);
+    // What was not sent while the connection was lost is sent later, but not made up.
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tick.tick().await;
-        sender.send_logs(&traffic.tick()).await?;
+        if let Err(error) = sender.send_logs(&traffic.tick()).await {
+            tracing::warn!(%error, "the demo could not send");
+        }
     }
 }
 

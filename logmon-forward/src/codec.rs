@@ -9,7 +9,7 @@ mod decoder;
 mod encode;
 mod frame;
 mod gather;
-mod guess;
+pub(crate) mod guess;
 mod inflate;
 mod json;
 mod limits;
@@ -24,7 +24,7 @@ mod walk;
 
 pub use ack::{Ack, AckError, AckParser, AckWire, MAX_ACK_BYTES, write_ack};
 pub use decoder::{Decoder, Next};
-pub use encode::{Packed, write_packed};
+pub use encode::{Compressed, EntriesFormat, Packed, PackedForm, write_packed, write_packed_as};
 pub use limits::{EmptyTag, InvalidEvent, Limits, Settings};
 pub use message::{Chunk, Chunks, Message, Mode, Oddities, Warning};
 pub use reason::{Class, Reason};

@@ -1,4 +1,4 @@
-//! Fluentd's Forward protocol: a codec without I/O, a TCP listener and a plain TCP sender.
+//! Fluentd's Forward protocol: a codec without I/O, a listener and a sender.
 //!
 //! The [`Decoder`] turns the bytes of one connection into batches of checked entries, whatever
 //! carrier mode they came in; the [`Listener`] reads sockets into a journal and acknowledges what
@@ -11,9 +11,12 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod codec;
+pub mod handshake;
 mod listener;
-mod sender;
+pub mod sender;
+pub mod tls;
+mod transport;
 
 pub use codec::{Decoder, Settings};
-pub use listener::{BindError, Listener, ListenerConfig, Snapshot, Stats};
+pub use listener::{BindError, Handle, Listener, ListenerConfig, Snapshot, Stats, UnixSocket};
 pub use sender::{SendError, Sender, SenderConfig};

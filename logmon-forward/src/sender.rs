@@ -1,232 +1,341 @@
-//! A sender over plain TCP, for tools and tests: one connection, one chunk at a time.
+//! The sending side: chunks out to one server or many, until each is acknowledged.
+//!
+//! What is decided (which node, when again, who is well) is decided by state machines without I/O;
+//! what is done is done by one task for each connection.
 
 use std::io;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use logmon_core::Log;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, ToSocketAddrs};
-use tokio::time::{Instant, timeout, timeout_at};
+use bytes::Bytes;
+use logmon_core::{Log, Tag};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
-use crate::codec::{Ack, AckError, AckParser, Packed, write_packed};
+use crate::codec::{Compressed, Packed, PackedForm, write_packed_as};
+use crate::tls::{ClientTls, TlsError};
 
-/// How a sender behaves.
+mod address;
+mod balance;
+mod chunk;
+mod compress;
+mod config;
+mod connection;
+mod failure;
+mod health;
+mod heartbeat;
+mod lane;
+mod node;
+mod phi;
+mod pool;
+mod resolve;
+mod retry;
+mod rewrite;
+mod sink;
+mod stats;
+
+pub use address::{Address, ParseAddressError};
+pub use compress::Compression;
+pub use config::{Heartbeat, HeartbeatKind, Peer, SenderConfig, Server};
+pub use failure::{Failure, FailureKind, SendError};
+pub use resolve::{Lookup, Resolver, Service, SystemResolver};
+pub use rewrite::Metadata;
+pub use stats::{NodeState, NodeStats, SenderStats};
+
+use lane::Job;
+use pool::{Closed, Pool, Ticket};
+use rewrite::Rewrite;
+use stats::Counters;
+
+/// Sends events to Forward servers, at least once each.
+///
+/// A chunk is delivered when a server has acknowledged it. Until then it is sent again under the
+/// same id, on a new connection and to whatever node is up. Cloning shares the sender; the last
+/// one that is dropped closes it without waiting.
+///
+/// It has to be used inside a tokio runtime.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use logmon_core::Log;
+/// use logmon_forward::sender::{Address, Sender, SenderConfig};
+///
+/// let address: Address = "logs.example:24224".parse()?;
+/// let sender = Sender::new(SenderConfig::to(address))?;
+/// sender.send_logs(&[Log::new("hello").tag("app")]).await?;
+/// sender.close().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SenderConfig {
-    /// How long connecting may take. Default 10 s.
-    pub connect_timeout: Duration,
-    /// How long writing a chunk and waiting for its acknowledgement may take. Default 60 s.
-    pub ack_timeout: Duration,
-    /// Whether [`Sender::send`] and [`Sender::send_logs`] ask for acknowledgements. Default yes:
-    /// without them nobody knows what arrived.
-    pub require_ack: bool,
+pub struct Sender {
+    pool: Arc<Pool>,
+    rewrite: Arc<Rewrite>,
+    budget: Arc<Semaphore>,
+    owner: Arc<Owner>,
 }
 
-impl Default for SenderConfig {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            ack_timeout: Duration::from_secs(60),
-            require_ack: true,
-        }
+/// Closes the pool when the last sender is gone.
+#[derive(Debug)]
+struct Owner {
+    pool: Arc<Pool>,
+    is_started: AtomicBool,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        drop(self.pool.close());
     }
 }
 
-/// Why a chunk was not sent, or is not known to be safe. The connection is of no more use; a new
-/// one may send the chunk again, with the same id.
+/// Settings no sender can work with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SendError {
-    /// Nobody answered in time.
-    #[error("no answer within {0:?}")]
-    Timeout(Duration),
-    /// The connection could not be made, or broke.
-    #[error("the connection to the server failed")]
-    Io(#[from] io::Error),
-    /// The server closed the connection before it acknowledged the chunk.
-    #[error("the server closed the connection without an acknowledgement")]
-    Closed,
-    /// The server wants a handshake first (Forward protocol v1, "Handshake Messages").
-    #[error("the server requires a shared key")]
-    Handshake,
-    /// The answer is no acknowledgement.
-    #[error("the server does not acknowledge as the protocol says")]
-    Answer(#[from] AckError),
-    /// The server says that it did not deliver the chunk.
-    #[error("the server refused the chunk")]
-    Refused,
-    /// The answer is for another chunk.
-    #[error("the server acknowledged another chunk")]
-    WrongChunk,
-    /// The system has no randomness for a chunk id.
-    #[error("no random chunk id: {0}")]
-    Random(io::Error),
-    /// A send before this one failed or was dropped half way.
-    #[error("the connection was given up after an earlier failure")]
-    Spoiled,
-}
-
-/// A connection to a Forward server.
-#[derive(Debug)]
-pub struct Sender {
-    stream: TcpStream,
-    acks: AckParser,
-    config: SenderConfig,
-    out: Vec<u8>,
-    /// A message may be half on its way, or an answer be missing.
-    is_spoiled: bool,
+pub enum SenderConfigError {
+    /// Nobody to send to.
+    #[error("a sender needs a server, or a service whose SRV records name some")]
+    NoServer,
+    /// A key without a name; the digests need one that differs from the server's.
+    #[error("a shared key needs a `self_hostname`")]
+    NoHostname,
+    /// The files for TLS are not what they should be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl Sender {
-    /// Connects.
+    /// A sender. Nothing is connected before there is something to send, so a server that is down
+    /// is no error here; see [`Sender::verify`].
     ///
     /// # Errors
-    /// [`SendError::Io`] or [`SendError::Timeout`].
-    ///
-    /// # Cancel safety
-    /// Safe.
-    pub async fn connect(
-        addr: impl ToSocketAddrs,
-        config: SenderConfig,
-    ) -> Result<Self, SendError> {
-        let limit = config.connect_timeout;
-        let connecting = timeout(limit, TcpStream::connect(addr)).await;
-        let stream = connecting.map_err(|_| SendError::Timeout(limit))??;
-        stream.set_nodelay(true)?;
-        let (acks, out) = (AckParser::default(), Vec::new());
-        Ok(Self { stream, acks, config, out, is_spoiled: false })
+    /// The settings contradict each other.
+    pub fn new(config: SenderConfig) -> Result<Self, SenderConfigError> {
+        if config.servers.is_empty() && config.srv.is_none() {
+            return Err(SenderConfigError::NoServer);
+        }
+        let securities = config.servers.iter().filter_map(|server| server.security.as_ref());
+        if securities.chain(&config.security).any(|security| security.self_hostname.is_empty()) {
+            return Err(SenderConfigError::NoHostname);
+        }
+        if let Compression::Zstd { .. } = config.compression {
+            tracing::info!("sending zstd: servers have to be logmon, Fluent Bit or Fluentd 1.19");
+        }
+        let rewrite = Arc::new(Rewrite {
+            metadata: config.metadata(),
+            time_as_integer: config.time_as_integer,
+            has_long_times: config.peer == Peer::Logmon,
+        });
+        let budget = Arc::new(Semaphore::new(config.max_in_flight_bytes.clamp(1, MAX_BUDGET)));
+        let tls = config.tls.as_ref().map(ClientTls::connector).transpose()?;
+        let pool = Pool::new(config, tls);
+        let owner = Arc::new(Owner { pool: pool.clone(), is_started: AtomicBool::new(false) });
+        Ok(Self { pool, rewrite, budget, owner })
     }
 
-    /// Sends packed entries under one tag and waits until the server has them safe.
+    /// Sends packed entries, `[time, record]` one after the other, under one tag, and waits until
+    /// they are acknowledged. They are sent as they are, in one chunk.
     ///
     /// # Errors
-    /// Nothing is known about the entries then: the server may have them.
+    /// They were given up, and nothing is known about them: a server may have them.
     ///
     /// # Cancel safety
-    /// Dropped half way, the connection is spoiled.
+    /// Safe for the sender; the chunk may be delivered or not.
     pub async fn send(
-        &mut self,
-        tag: &str,
-        entries: &[u8],
+        &self,
+        tag: impl Into<Tag>,
+        entries: impl Into<Vec<u8>>,
         events: usize,
     ) -> Result<(), SendError> {
-        let id = self
-            .config
-            .require_ack
-            .then(chunk_id)
-            .transpose()
-            .map_err(|error| SendError::Random(io::Error::other(error.to_string())))?;
-        self.send_chunk(&Packed { tag, entries, events, chunk: id.as_deref() }).await
+        self.start();
+        let entries = entries.into();
+        let id = self.random_id()?;
+        let (permit, ticket) = self.place(entries.len()).await;
+        let job = self.encode((tag.into(), entries, events), id, permit).await?;
+        self.deliver(ticket, job).await
     }
 
-    /// Sends events, those of one tag that follow each other in one chunk.
+    /// Sends a payload that is compressed already, without touching it. Payloads with the same
+    /// compression may stand one after the other.
     ///
     /// # Errors
-    /// As [`Sender::send`]; events of earlier tags are safe.
+    /// As [`Sender::send`].
     ///
     /// # Cancel safety
     /// As [`Sender::send`].
-    pub async fn send_logs(&mut self, logs: &[Log]) -> Result<(), SendError> {
+    pub async fn send_compressed(
+        &self,
+        tag: impl Into<Tag>,
+        (payload, compressed): (&[u8], Compressed),
+        events: usize,
+    ) -> Result<(), SendError> {
+        self.start();
+        let id = self.random_id()?;
+        let (permit, ticket) = self.place(payload.len()).await;
+        let form =
+            PackedForm { entries: self.pool.config.entries_format, compressed: Some(compressed) };
+        let job = self.job((&tag.into(), payload, events), (form, id), permit);
+        self.deliver(ticket, job).await
+    }
+
+    /// Sends events, those of one tag that follow each other in one chunk up to the size of a
+    /// chunk, one after the other.
+    ///
+    /// # Errors
+    /// As [`Sender::send`]; events of earlier chunks are delivered.
+    ///
+    /// # Cancel safety
+    /// As [`Sender::send`].
+    pub async fn send_logs(&self, logs: &[Log]) -> Result<(), SendError> {
+        let mut entries = Vec::new();
         for logs in logs.chunk_by(|a, b| a.tag == b.tag) {
-            let mut entries = Vec::new();
-            logs.iter().for_each(|log| log.write_entry(&mut entries));
-            let tag = logs.first().map_or("", |log| log.tag.as_str());
-            self.send(tag, &entries, logs.len()).await?;
-        }
-        Ok(())
-    }
-
-    /// Sends a chunk under an id of the caller's, so that it can be sent again under the same one.
-    /// Without an id it is done when the system has taken the bytes.
-    ///
-    /// # Errors
-    /// As [`Sender::send`].
-    ///
-    /// # Cancel safety
-    /// As [`Sender::send`].
-    pub async fn send_chunk(&mut self, message: &Packed<'_>) -> Result<(), SendError> {
-        if std::mem::replace(&mut self.is_spoiled, true) {
-            return Err(SendError::Spoiled);
-        }
-        self.check_idle()?;
-        self.out.clear();
-        write_packed(&mut self.out, message);
-        let limit = self.config.ack_timeout;
-        let deadline = Instant::now() + limit;
-        let writing = timeout_at(deadline, self.stream.write_all(&self.out)).await;
-        writing.map_err(|_| SendError::Timeout(limit))??;
-        if let Some(chunk) = message.chunk {
-            let answer = timeout_at(deadline, self.next_ack()).await;
-            match answer.map_err(|_| SendError::Timeout(limit))?? {
-                Ack::Chunk(id) if id == chunk.as_bytes() => {}
-                Ack::Chunk(_) => return Err(SendError::WrongChunk),
-                Ack::Refused => return Err(SendError::Refused),
+            let Some(tag) = logs.first().map(|log| &log.tag) else { continue };
+            let mut events = 0;
+            for log in logs {
+                let start = entries.len();
+                rewrite::log_entry(&mut entries, &self.rewrite, log);
+                if events > 0 && entries.len() > self.pool.config.chunk_bytes {
+                    let rest = entries.split_off(start);
+                    let full = std::mem::replace(&mut entries, rest);
+                    self.send(tag.clone(), full, std::mem::take(&mut events)).await?;
+                }
+                events += 1;
             }
+            self.send(tag.clone(), std::mem::take(&mut entries), events).await?;
         }
-        self.is_spoiled = false;
         Ok(())
     }
 
-    /// Tells the server that nothing more comes, and waits until it has closed its side.
+    /// Connects to every node that is known and logs in, to see at a start whether all is set up
+    /// well.
     ///
     /// # Errors
-    /// The connection broke; what was acknowledged is safe all the same.
+    /// The first node with which it failed, and why.
     ///
     /// # Cancel safety
     /// Safe.
-    pub async fn close(mut self) -> Result<(), SendError> {
-        self.stream.shutdown().await?;
-        let mut rest = [0; 512];
-        let limit = self.config.connect_timeout;
-        let closing = async {
-            while self.stream.read(&mut rest).await? > 0 {}
-            Ok(())
+    pub async fn verify(&self) -> Result<(), (Address, Failure)> {
+        for node in self.pool.nodes() {
+            let opened = self.pool.connect(&node, false).await;
+            let connection = opened.map_err(|failure| (node.address.clone(), failure))?;
+            connection.close().await;
+        }
+        Ok(())
+    }
+
+    /// Reads the files for TLS again. Connections there are stay as they are; new ones use what
+    /// was read.
+    ///
+    /// # Errors
+    /// The files are not what they should be; what was read before stays in use.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        let tls = self.pool.config.tls.as_ref().map(ClientTls::connector).transpose()?;
+        self.pool.set_tls(tls);
+        Ok(())
+    }
+
+    /// What was sent so far, and how the nodes stand.
+    pub fn stats(&self) -> SenderStats {
+        self.pool.stats()
+    }
+
+    /// Takes nothing more, waits for the acknowledgements of what is on its way, up to
+    /// [`SenderConfig::close_timeout`], and ends the connections. Sends that still wait for a node
+    /// fail with [`SendError::Closed`].
+    ///
+    /// # Cancel safety
+    /// Dropped early, what is on its way goes on as long as the runtime runs.
+    pub async fn close(&self) {
+        let until = Instant::now() + self.pool.config.close_timeout;
+        for mut task in self.pool.close() {
+            if timeout_at(until, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+
+    /// Starts the task that looks after the nodes, once.
+    fn start(&self) {
+        if !self.owner.is_started.swap(true, Ordering::Relaxed) {
+            self.pool.adopt(tokio::spawn(heartbeat::keep(self.pool.clone())));
+        }
+    }
+
+    fn random_id(&self) -> io::Result<Option<Arc<str>>> {
+        let id = self.pool.config.require_ack.then(chunk::random_id).transpose()?;
+        Ok(id.map(Arc::from))
+    }
+
+    /// Waits until so many bytes may be on their way, then takes a place in the queue.
+    async fn place(&self, bytes: usize) -> (Option<OwnedSemaphorePermit>, Ticket) {
+        let most = self.pool.config.max_in_flight_bytes.clamp(1, MAX_BUDGET);
+        let share = u32::try_from(bytes.min(most)).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let permit = self.budget.clone().acquire_many_owned(share).await.ok();
+        (permit, self.pool.ticket())
+    }
+
+    /// Compresses a payload where that is wanted, off the threads that do I/O, and makes the
+    /// message.
+    async fn encode(
+        &self,
+        (tag, entries, events): (Tag, Vec<u8>, usize),
+        id: Option<Arc<str>>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Job, SendError> {
+        let compression = self.pool.config.compression;
+        let payload = match compression {
+            Compression::None => entries,
+            _ => tokio::task::spawn_blocking(move || compression.apply(entries))
+                .await
+                .map_err(io::Error::other)??,
         };
-        timeout(limit, closing).await.map_err(|_| SendError::Timeout(limit))?
+        let form =
+            PackedForm { entries: self.pool.config.entries_format, compressed: compression.wire() };
+        Ok(self.job((&tag, &payload, events), (form, id), permit))
     }
 
-    /// Sees whether the server has closed the connection, or sent something unasked, since the
-    /// last chunk.
-    fn check_idle(&mut self) -> Result<(), SendError> {
-        match self.stream.try_read_buf(self.acks.buffer()) {
-            Ok(0) => Err(SendError::Closed),
-            // Every answer that was due has been taken.
-            Ok(_) => match self.next_answer()? {
-                Some(_) => Err(SendError::WrongChunk),
-                None => Ok(()),
-            },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+    fn job(
+        &self,
+        (tag, entries, events): (&Tag, &[u8], usize),
+        (form, id): (PackedForm, Option<Arc<str>>),
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Job {
+        let mut message = Vec::new();
+        let packed = Packed { tag, entries, events, chunk: id.as_deref() };
+        write_packed_as(&mut message, &packed, form);
+        let sticky = self.pool.config.sticky.then(|| pool::tag_hash(tag));
+        let (message, permit) = (Bytes::from(message), permit.map(Arc::new));
+        Job { message, id, events: events as u64, sticky, _permit: permit }
     }
 
-    async fn next_ack(&mut self) -> Result<Ack, SendError> {
+    /// Tries until it is delivered or given up.
+    async fn deliver(&self, ticket: Ticket, job: Job) -> Result<(), SendError> {
+        let limit = self.pool.config.retry_timeout;
+        let started = Instant::now();
+        let (mut attempts, mut last) = (0, None);
         loop {
-            if let Some(ack) = self.next_answer()? {
-                return Ok(ack);
+            let submitting = self.pool.submit(&ticket, &job);
+            let submitted = match limit {
+                Some(limit) => match timeout_at(started + limit, submitting).await {
+                    Ok(submitted) => submitted,
+                    Err(_) => return Err(last.unwrap_or(SendError::NoNode(limit))),
+                },
+                None => submitting.await,
+            };
+            let pool::Submitted { node, answer } = submitted.map_err(|Closed| SendError::Closed)?;
+            attempts += 1;
+            let Ok(outcome) = answer.await else { return Err(SendError::Closed) };
+            let Err(failure) = outcome else { return Ok(()) };
+            let node = node.address.to_string();
+            let gave_up = SendError::GaveUp { node, attempts, failure };
+            if limit.is_some_and(|limit| started.elapsed() >= limit) {
+                return Err(gave_up);
             }
-            if self.stream.read_buf(self.acks.buffer()).await? == 0 {
-                return Err(SendError::Closed);
-            }
+            last = Some(gave_up);
+            Counters::add(&self.pool.counters.resent, 1);
         }
     }
-
-    fn next_answer(&mut self) -> Result<Option<Ack>, SendError> {
-        /// `["HELO", ...`: what a server with security says first.
-        const HELO: &[u8] = b"\x92\xa4HELO";
-        let is_helo = self.acks.buffer().starts_with(HELO);
-        self.acks
-            .next_ack()
-            .map_err(|error| if is_helo { SendError::Handshake } else { error.into() })
-    }
 }
 
-/// A chunk id nobody else uses: 128 random bits as 24 characters of base64.
-fn chunk_id() -> Result<String, getrandom::Error> {
-    let mut bits = [0; 16];
-    getrandom::fill(&mut bits)?;
-    Ok(BASE64.encode(bits))
-}
+/// The most bytes that may be in flight: what a semaphore and its shares can count.
+const MAX_BUDGET: usize = u32::MAX as usize >> 1;

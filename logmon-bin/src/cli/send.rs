@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use logmon_core::{Level, Log};
+use logmon_forward::sender::{Address, HeartbeatKind, Peer};
 use logmon_forward::{Sender, SenderConfig};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -46,12 +47,25 @@ pub(super) fn run(args: SendArgs) -> anyhow::Result<()> {
 }
 
 async fn send(args: SendArgs) -> anyhow::Result<()> {
-    let mut sender = Sender::connect(args.to.as_str(), SenderConfig::default())
-        .await
-        .with_context(|| format!("connecting to {} failed", args.to))?;
+    let sender = Sender::new(config(&args)?)?;
+    let outcome = send_all(&sender, &args).await;
+    sender.close().await;
+    outcome
+}
+
+/// Whoever waits at a terminal wants to know at once that nobody answers.
+fn config(args: &SendArgs) -> anyhow::Result<SenderConfig> {
+    let mut config = SenderConfig::to(args.to.parse::<Address>()?);
+    config.retry_timeout = Some(Duration::ZERO);
+    config.peer = Peer::Logmon;
+    config.heartbeat.kind = HeartbeatKind::None;
+    Ok(config)
+}
+
+async fn send_all(sender: &Sender, args: &SendArgs) -> anyhow::Result<()> {
     if !args.message.is_empty() {
         let log = args.log(args.message.join(" "));
-        return deliver(&mut sender, &args, &[log]).await;
+        return deliver(sender, args, &[log]).await;
     }
     if io::stdin().is_terminal() {
         eprintln!("reading lines from the terminal; end with Ctrl-D");
@@ -68,7 +82,7 @@ async fn send(args: SendArgs) -> anyhow::Result<()> {
                 next = timeout_at(due, lines.recv()).await.ok().flatten();
             }
         }
-        deliver(&mut sender, &args, &chunk).await?;
+        deliver(sender, args, &chunk).await?;
         chunk.clear();
     }
     Ok(())
@@ -91,7 +105,7 @@ fn lines() -> mpsc::Receiver<io::Result<String>> {
     receiver
 }
 
-async fn deliver(sender: &mut Sender, args: &SendArgs, logs: &[Log]) -> anyhow::Result<()> {
+async fn deliver(sender: &Sender, args: &SendArgs, logs: &[Log]) -> anyhow::Result<()> {
     let to = &args.to;
     sender.send_logs(logs).await.with_context(|| format!("sending to {to} failed"))
 }

@@ -1,7 +1,7 @@
 //! What a peer seems to speak that does not speak Forward.
 
 /// A sentence about the first bytes of a connection, for the log line.
-pub(super) fn guess(bytes: &[u8]) -> &'static str {
+pub(crate) fn guess(bytes: &[u8]) -> &'static str {
     const VERBS: [&[u8]; 7] =
         [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"PRI "];
     let is_text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);

@@ -10,13 +10,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
 use logmon_core::{AppendError, Commit};
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::Shared;
 use super::budget::Held;
 use super::stats::Stats;
+use crate::transport::{Peer, WriteHalf};
 
 /// How many messages of one connection may wait for their commit. Their bytes are bounded by the
 /// connection's credit; this bounds messages without any.
@@ -68,8 +68,8 @@ impl Drop for Commits {
 #[derive(Debug)]
 pub(super) struct AckWriter {
     shared: Arc<Shared>,
-    peer: std::net::SocketAddr,
-    socket: OwnedWriteHalf,
+    peer: Peer,
+    socket: WriteHalf,
     waiting: mpsc::Receiver<Pending>,
     front: Option<Pending>,
     out: BytesMut,
@@ -82,8 +82,8 @@ pub(super) struct AckWriter {
 impl AckWriter {
     pub(super) fn new(
         shared: Arc<Shared>,
-        peer: std::net::SocketAddr,
-        socket: OwnedWriteHalf,
+        peer: Peer,
+        socket: WriteHalf,
         waiting: mpsc::Receiver<Pending>,
     ) -> Self {
         Self {

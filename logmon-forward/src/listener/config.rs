@@ -1,9 +1,12 @@
 //! How a listener is set up.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Settings;
+use crate::handshake::{Network, SecuritySettings};
+use crate::tls::TlsSettings;
 
 /// The settings of one listener. Every field has a default; `ListenerConfig::default()` listens
 /// on loopback.
@@ -13,6 +16,20 @@ pub struct ListenerConfig {
     /// Where to listen. Default `127.0.0.1:24224`; peers listen on all addresses, which is not
     /// safe without TLS.
     pub listen: SocketAddr,
+    /// A Unix socket to listen on in place of `listen`. Default none.
+    pub unix: Option<UnixSocket>,
+    /// TLS over TCP. Default none: events are in clear.
+    pub tls: Option<TlsSettings>,
+    /// Who may connect, and with what. Default none: everybody.
+    pub security: Option<SecuritySettings>,
+    /// Networks that may connect; if there are any, no others may. Default none.
+    pub allow: Vec<Network>,
+    /// Networks that may not connect, whatever `allow` says. Default none.
+    pub deny: Vec<Network>,
+    /// Whether heartbeats over UDP are answered on the same port. Default true.
+    pub udp_heartbeat: bool,
+    /// How many heartbeats of one address are answered in a second. Default 10.
+    pub udp_heartbeat_rate: u32,
     /// How bytes are read: limits, tags, times.
     pub settings: Settings,
     /// Connections the system holds until they are accepted. Default 4096.
@@ -21,6 +38,30 @@ pub struct ListenerConfig {
     pub max_connections: usize,
     /// The most connections of one address. Default 1,000.
     pub max_connections_per_ip: usize,
+    /// The most connections at a time in the middle of the TLS or login handshake. The oldest of
+    /// them makes room for a new one. Default 256.
+    pub max_unauthenticated: usize,
+    /// The same for those of one address. Default 16.
+    pub max_unauthenticated_per_ip: usize,
+    /// How long the TLS handshake may take. Default 10 s.
+    pub tls_timeout: Duration,
+    /// How long a client may take from the HELO to the end of its PING. Default 10 s.
+    pub login_timeout: Duration,
+    /// After so many messages a connection is closed; with 1 the HELO says that there is no
+    /// keepalive. Default none.
+    pub max_messages_per_connection: Option<u64>,
+    /// After so long, less up to a tenth, a connection is closed at the end of a message. Default
+    /// none.
+    pub max_connection_age: Option<Duration>,
+    /// After so long without a byte the system asks whether the peer lives, four times 15 s apart.
+    /// Default 60 s; none never asks.
+    pub tcp_keepalive: Option<Duration>,
+    /// After so long without an answer to what was written the system gives a connection up
+    /// (Linux). Default 120 s; none leaves it to the system.
+    pub tcp_user_timeout: Option<Duration>,
+    /// What the system may hold of a connection's bytes until they are read. Default none: the
+    /// system chooses.
+    pub receive_buffer_size: Option<usize>,
     /// What all connections together may hold of bytes read and not yet durable. Default 64 MiB.
     /// A single message beyond it is let through alone.
     pub max_memory_bytes: usize,
@@ -34,6 +75,11 @@ pub struct ListenerConfig {
     /// After so long without a byte in the middle of a message the connection is closed. Default
     /// 300 s.
     pub stall_timeout: Duration,
+    /// A message that comes more slowly than so many bytes a second uses up its `stall_timeout`,
+    /// which is then not for one silence but for all of them. Default 1 KiB/s.
+    pub min_message_rate: u64,
+    /// How long a peer may be waited for in one message, whatever its rate. Default 1 h.
+    pub message_timeout: Duration,
     /// After so long without a message a connection is closed. Default none: a container may be
     /// silent for days, and what it writes into a closed connection is lost.
     pub idle_timeout: Option<Duration>,
@@ -45,10 +91,36 @@ pub struct ListenerConfig {
     pub linger: Duration,
 }
 
+/// Where a Unix socket is made, and who may connect to it.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "all there is to a Unix socket")]
+pub struct UnixSocket {
+    /// Its file. A socket that nobody listens on is replaced, another file never.
+    pub path: PathBuf,
+    /// The mode of its file. Peers need to write it; `0o660` lets the group in.
+    pub mode: u32,
+}
+
 impl Default for ListenerConfig {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 24224).into(),
+            unix: None,
+            tls: None,
+            security: None,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            udp_heartbeat: true,
+            udp_heartbeat_rate: 10,
+            max_unauthenticated: 256,
+            max_unauthenticated_per_ip: 16,
+            tls_timeout: Duration::from_secs(10),
+            login_timeout: Duration::from_secs(10),
+            max_messages_per_connection: None,
+            max_connection_age: None,
+            tcp_keepalive: Some(Duration::from_secs(60)),
+            tcp_user_timeout: Some(Duration::from_secs(120)),
+            receive_buffer_size: None,
             settings: Settings::default(),
             backlog: 4096,
             max_connections: 10_000,
@@ -57,9 +129,37 @@ impl Default for ListenerConfig {
             max_in_flight_bytes: 8 << 20,
             max_ack_bytes: 1 << 20,
             stall_timeout: Duration::from_secs(300),
+            min_message_rate: 1024,
+            message_timeout: Duration::from_secs(3600),
             idle_timeout: None,
             close_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(1),
         }
+    }
+}
+
+impl ListenerConfig {
+    /// Whether an address may connect at all.
+    pub(super) fn allows(&self, ip: IpAddr) -> bool {
+        let has = |networks: &[Network]| networks.iter().any(|network| network.contains(ip));
+        !has(&self.deny) && (self.allow.is_empty() || has(&self.allow))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denial_wins() {
+        let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let mut config = ListenerConfig::default();
+        let allows = |config: &ListenerConfig, ip: &str| config.allows(ip.parse().unwrap());
+        assert!(allows(&config, "192.0.2.1"));
+        config.deny = networks(&["10.1.0.0/16"]);
+        assert!(allows(&config, "192.0.2.1") && !allows(&config, "::ffff:10.1.0.1"));
+        config.allow = networks(&["10.0.0.0/8", "2001:db8::/32"]);
+        assert!(allows(&config, "10.2.0.1") && allows(&config, "2001:db8::1"));
+        assert!(!allows(&config, "10.1.0.1") && !allows(&config, "192.0.2.1"));
     }
 }

@@ -1,14 +1,11 @@
 //! One connection, from its first byte to its last acknowledgement.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use logmon_core::{AppendError, Timestamp};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -16,12 +13,19 @@ use tokio::time::{Instant, timeout};
 use super::Shared;
 use super::acks::{AckWriter, Commits, MAX_WAITING, Pending};
 use super::budget::Credit;
+use super::door::Entered;
+use super::patience::Patience;
+use super::places::Place;
 use super::stats::Stats;
 use crate::codec::{DecodeError, Decoder, Next, Reason, Warning};
+use crate::transport::{Peer, ReadHalf, WriteHalf};
 
 mod append;
 mod ending;
 mod log;
+mod retire;
+
+use retire::Retirement;
 
 /// The first read, and the least.
 const MIN_READ: usize = 8 << 10;
@@ -36,14 +40,17 @@ const BUFFER_REST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Connection {
     shared: Arc<Shared>,
-    peer: SocketAddr,
-    reader: OwnedReadHalf,
+    peer: Peer,
+    place: Place,
+    reader: ReadHalf,
     /// The other half, until the first message.
-    writer: Option<OwnedWriteHalf>,
+    writer: Option<WriteHalf>,
     acks: Option<Acks>,
     decoder: Decoder,
     credit: Credit,
     stop: Stop,
+    patience: Patience,
+    retirement: Retirement,
     read_bytes: usize,
     received: u64,
     warned: Vec<Warning>,
@@ -77,6 +84,10 @@ impl Drop for Open {
 enum Ending {
     /// Nothing came for as long as the settings allow.
     Idle,
+    /// Nothing ever came, and others need the place.
+    Evicted,
+    /// It has lasted as long as the settings allow.
+    Retired,
     /// The peer has closed its side.
     PeerClosed,
     /// The connection broke.
@@ -125,20 +136,28 @@ impl Stop {
 impl Connection {
     pub(super) fn new(
         shared: Arc<Shared>,
-        stream: TcpStream,
-        (peer, stopped): (SocketAddr, watch::Receiver<bool>),
+        entered: Entered,
+        (peer, place): (Peer, Place),
+        stopped: watch::Receiver<bool>,
     ) -> Self {
-        let (reader, writer) = stream.into_split();
+        let Entered { reader, writer, buffer } = entered;
+        let mut decoder = Decoder::new(shared.settings.clone());
+        let (received, config) = (buffer.len() as u64, &shared.config);
+        *decoder.buffer() = buffer;
+        let (stall, whole) = (config.stall_timeout, config.message_timeout);
         Self {
             peer,
+            place,
             reader,
             writer: Some(writer),
             acks: None,
-            decoder: Decoder::new(shared.settings.clone()),
+            decoder,
             credit: shared.budget.credit(shared.config.max_in_flight_bytes),
             stop: Stop { stopped, grace: shared.config.close_timeout, deadline: None },
+            patience: Patience::new(stall, config.min_message_rate, whole),
+            retirement: Retirement::new(config),
             read_bytes: MIN_READ,
-            received: 0,
+            received,
             warned: Vec::new(),
             shared,
         }
@@ -152,6 +171,13 @@ impl Connection {
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, Ending> {
+        if self.received > 0 {
+            // What came with the login.
+            self.check_first_byte()?;
+            self.reach(self.decoder.buffered(), false).await?;
+            self.decode().await?;
+            self.credit.keep(self.decoder.buffered());
+        }
         loop {
             match self.wait().await? {
                 Wake::Readable => {}
@@ -171,6 +197,9 @@ impl Connection {
                 self.decode().await?;
             }
             self.credit.keep(self.decoder.buffered());
+            if !self.decoder.is_inside_message() {
+                self.patience.renew();
+            }
         }
     }
 
@@ -179,8 +208,11 @@ impl Connection {
         let is_inside = self.decoder.is_inside_message();
         let config = &self.shared.config;
         let has_big_buffer = !is_inside && self.decoder.buffer().capacity() > MIN_READ;
+        if !is_inside && self.retirement.is_due() {
+            return Err(Ending::Retired);
+        }
         let limit = match (is_inside, has_big_buffer) {
-            (true, _) => Some(config.stall_timeout),
+            (true, _) => Some(self.patience.limit()),
             (false, true) => Some(BUFFER_REST),
             (false, false) => config.idle_timeout,
         };
@@ -196,7 +228,20 @@ impl Connection {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let evicted = async {
+            match self.received {
+                0 => self.place.lost().await,
+                _ => std::future::pending().await,
+            }
+        };
+        let retired = async {
+            match self.retirement.at() {
+                Some(at) if !is_inside => tokio::time::sleep_until(at).await,
+                _ => std::future::pending().await,
+            }
+        };
+        let since = Instant::now();
+        let woken = tokio::select! {
             biased;
             ending = self.stop.wait(is_inside) => Err(ending),
             ended = failed => {
@@ -210,7 +255,13 @@ impl Connection {
                 Err(_) if has_big_buffer => Ok(Wake::Quiet),
                 Err(_) => Err(Ending::Idle),
             },
+            () = evicted => Err(Ending::Evicted),
+            () = retired => Err(Ending::Retired),
+        };
+        if is_inside {
+            self.patience.waited(since);
         }
+        woken
     }
 
     /// How many bytes to ask for: towards the end of the message in the buffer, but never more
@@ -218,7 +269,10 @@ impl Connection {
     /// alone is beyond what the connection may hold, more than that.
     fn next_read(&self) -> usize {
         let (buffered, limit) = (self.decoder.buffered(), self.credit.limit());
-        let bytes = self.decoder.missing().min(buffered.max(MAX_READ)).max(self.read_bytes);
+        let missing = self.decoder.missing().min(buffered.max(MAX_READ));
+        // At the end of a connection nothing of the next message, which another will bring.
+        let least = if self.retirement.is_due() { 1 } else { self.read_bytes };
+        let bytes = missing.max(least);
         if buffered >= limit { bytes } else { bytes.min((limit - buffered).max(1)) }
     }
 
@@ -238,7 +292,13 @@ impl Connection {
         match self.reader.try_read_buf(&mut buffer.limit(bytes)) {
             Ok(0) => Err(Ending::PeerClosed),
             Ok(read) => {
+                let is_first = self.received == 0;
                 self.received += read as u64;
+                self.patience.earn(read);
+                if is_first {
+                    self.place.settle();
+                    self.check_first_byte()?;
+                }
                 Stats::add(&self.shared.stats.bytes, read as u64);
                 if read >= self.read_bytes {
                     let most = MAX_READ.min(self.credit.limit() / 4).max(MIN_READ);
@@ -253,13 +313,25 @@ impl Connection {
         }
     }
 
+    /// Where clients log in, JSON is not taken: no client that does speaks it.
+    fn check_first_byte(&mut self) -> Result<(), Ending> {
+        let buffer = self.decoder.buffer();
+        if self.shared.security.is_some() && matches!(buffer.first(), Some(b'[' | b'{')) {
+            return Err(Ending::Fault(DecodeError::new(Reason::NotForward, 0, buffer)));
+        }
+        Ok(())
+    }
+
     /// Decodes and appends what is complete.
     async fn decode(&mut self) -> Result<(), Ending> {
         let received = Timestamp::now();
         loop {
             let buffered = self.decoder.buffered();
             match self.decoder.next_message(received, self.credit.room(buffered)) {
-                Ok(Next::Message(message)) => self.take(message).await?,
+                Ok(Next::Message(message)) => {
+                    self.retirement.count(u64::from(message.messages));
+                    self.take(message).await?;
+                }
                 Ok(Next::NeedsBytes) => return Ok(()),
                 Ok(Next::NeedsRoom(room)) => {
                     self.reach(buffered.saturating_add(room), true).await?;

@@ -42,8 +42,22 @@ counters! {
     connections,
     /// Of these, closed at once because a limit was reached.
     connections_refused,
+    /// Of these, closed because their address is not allowed.
+    connections_denied,
+    /// Connections closed before their first message to make room for others.
+    connections_evicted,
     /// Connections open now.
     connections_open,
+    /// TLS handshakes that failed or took too long.
+    tls_failed,
+    /// Clients let in after the handshake.
+    logins,
+    /// Clients that did not get through the handshake.
+    logins_refused,
+    /// Heartbeats over UDP that were answered.
+    udp_heartbeats,
+    /// Heartbeats over UDP that were too many to answer.
+    udp_limited,
     /// Connections closed without a byte, as health checks do.
     heartbeats,
     /// Connections that ended inside a message, which is thrown away.

@@ -4,9 +4,7 @@ use logmon_core::AppendError;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Connection, Ending};
-
-/// How much of what a peer still sends is read at once before it is thrown away.
-const SCRAP: usize = 4096;
+use crate::listener::door::drain;
 
 impl Connection {
     /// Waits for commits and acknowledgements, closes our side, and reads what the peer still
@@ -23,12 +21,12 @@ impl Connection {
         // Our side of the socket is closed with its write half.
         drop(self.writer.take());
         let patience = match ending {
-            Ending::PeerClosed | Ending::Broken(_) => None,
+            Ending::PeerClosed | Ending::Broken(_) | Ending::Evicted => None,
             Ending::Shutdown => Some(close_timeout),
-            Ending::Idle | Ending::Fault(_) | Ending::Refused(_) => Some(linger),
+            Ending::Idle | Ending::Retired | Ending::Fault(_) | Ending::Refused(_) => Some(linger),
         };
         if let Some(patience) = patience {
-            self.drain(Instant::now() + patience).await;
+            drain(self.reader, patience).await;
         }
     }
 
@@ -44,18 +42,6 @@ impl Connection {
                 // It has been told to end, and does so at its next step.
                 drop(task.await);
                 Ok(())
-            }
-        }
-    }
-
-    async fn drain(&self, deadline: Instant) {
-        let mut scrap = [0; SCRAP];
-        while let Ok(Ok(())) = timeout_at(deadline, self.reader.readable()).await {
-            match self.reader.try_read(&mut scrap) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
             }
         }
     }

@@ -78,6 +78,11 @@ impl Connection {
                 }
             }
             Ending::Broken(error) => debug!(%peer, %error, "connection broke"),
+            Ending::Evicted => {
+                Stats::add(&self.shared.stats.connections_evicted, 1);
+                debug!(%peer, "connection closed: it has made room for another");
+            }
+            Ending::Retired => debug!(%peer, "connection closed: it has lasted long enough"),
             Ending::Idle => debug!(%peer, "connection closed: idle"),
             Ending::PeerClosed | Ending::Shutdown => debug!(%peer, "connection closed"),
         }

@@ -1,0 +1,83 @@
+//! The sender as an output.
+
+use std::sync::Arc;
+
+use logmon_core::{BoxFuture, Event as _, Sink, SinkBatch, Verdict, Verdicts};
+use tokio::task::JoinSet;
+
+use super::chunk::{Plan, plan};
+use super::failure::Chain;
+use super::{SendError, Sender};
+
+/// Events are [`Verdict::Delivered`] when a server has acknowledged them. Those that were given up
+/// after [`SenderConfig::retry_timeout`](super::SenderConfig) are [`Verdict::Rejected`], so that
+/// they go to the quarantine; without that time, writing goes on until it succeeds.
+impl Sink for Sender {
+    /// # Cancel safety
+    /// Chunks that are on their way go on; if the same batch is written again, they have the same
+    /// ids, by which a server that remembers ids knows them.
+    fn write(&self, batch: SinkBatch) -> BoxFuture<'_, Verdicts> {
+        Box::pin(self.write_batch(batch))
+    }
+}
+
+impl Sender {
+    async fn write_batch(&self, batch: SinkBatch) -> Verdicts {
+        self.start();
+        let mut verdicts = vec![Verdict::Retry; batch.len()];
+        let mut chunks = JoinSet::new();
+        for plan in plan(&batch, self.pool.config.chunk_bytes) {
+            // In the order of the plans: the place in the queue is taken here.
+            let (permit, ticket) = self.place(plan.bytes).await;
+            let (sender, batch) = (self.clone(), batch.clone());
+            chunks.spawn(async move {
+                let outcome = async {
+                    let entries = sender.entries(&batch, &plan);
+                    let id = sender.pool.config.require_ack.then(|| Arc::from(plan.id.as_str()));
+                    let make = (plan.tag.clone(), entries, plan.events.len());
+                    let job = sender.encode(make, id, permit).await?;
+                    sender.deliver(ticket, job).await
+                };
+                let outcome = outcome.await;
+                (plan.events, outcome)
+            });
+        }
+        while let Some(done) = chunks.join_next().await {
+            // A chunk whose task was aborted is written again.
+            let Ok((events, outcome)) = done else { continue };
+            let verdict = verdict(outcome);
+            for at in events {
+                if let Some(slot) = verdicts.get_mut(at) {
+                    slot.clone_from(&verdict);
+                }
+            }
+        }
+        if verdicts.iter().all(|verdict| *verdict == Verdict::Delivered) {
+            return Verdicts::All(Verdict::Delivered);
+        }
+        Verdicts::Each(verdicts)
+    }
+
+    fn entries(&self, batch: &SinkBatch, plan: &Plan) -> Vec<u8> {
+        let mut out = Vec::with_capacity(plan.bytes + plan.events.len());
+        let mut wanted = plan.events.iter().copied().peekable();
+        for (at, log) in batch.logs().enumerate() {
+            if wanted.next_if_eq(&at).is_some() {
+                self.rewrite.entry(&mut out, log.entry(), log.timestamp());
+            }
+        }
+        if plan.bytes > self.pool.config.max_entry_bytes {
+            let (tag, bytes) = (plan.tag.as_str(), plan.bytes);
+            tracing::warn!(tag, bytes, "an event is longer than a chunk may be and is sent alone");
+        }
+        out
+    }
+}
+
+fn verdict(outcome: Result<(), SendError>) -> Verdict {
+    match outcome {
+        Ok(()) => Verdict::Delivered,
+        Err(SendError::Closed) => Verdict::Retry,
+        Err(error) => Verdict::Rejected(Chain(&error).to_string().into()),
+    }
+}
