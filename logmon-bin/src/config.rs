@@ -3,6 +3,7 @@
 //! Settings come from `logmon.toml`, over it the environment (`LOGMON_SECTION_KEY`, and the first
 //! system's `PORT` and `FRONTEND_URL`), over it the command line.
 
+mod output;
 mod raw;
 
 use std::net::SocketAddr;
@@ -11,7 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logmon_core::{FieldMap, TimeUnit};
+use logmon_forward::handshake::SecuritySettings;
+use logmon_forward::tls::TlsSettings;
+use logmon_store::{Keep, QuarantineConfig};
 
+pub(crate) use output::Output;
 pub(crate) use raw::{RawConfig, nearest};
 
 /// The most connections a listener can be told to hold.
@@ -28,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) fields: Arc<FieldMap>,
     pub(crate) ring_bytes: usize,
     pub(crate) has_demo: bool,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) quarantine: QuarantineConfig,
 }
 
 /// The Forward listener.
@@ -40,6 +47,8 @@ pub(crate) struct Forward {
     pub(crate) time_unit: TimeUnit,
     pub(crate) max_message_bytes: usize,
     pub(crate) max_connections: usize,
+    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) security: Option<SecuritySettings>,
 }
 
 /// The HTTP listener.
@@ -115,6 +124,8 @@ impl Config {
             fields: Arc::new(fields),
             ring_bytes,
             has_demo: raw.demo,
+            outputs: output::check_all(raw.output)?,
+            quarantine: raw.quarantine.check()?,
         })
     }
 }
@@ -151,6 +162,8 @@ impl raw::RawForward {
             max_message_bytes: max_message,
             max_connections: connections("forward.max_connections", self.max_connections, 10_000)?
                 as usize,
+            tls: self.tls.map(output::RawClientTls::server).transpose()?,
+            security: self.security.map(output::RawSecurity::server).transpose()?,
         })
     }
 }
@@ -212,6 +225,30 @@ impl raw::RawJournal {
         let max_age = self.max_age.as_deref().map(crate::units::duration).transpose();
         let max_age = max_age.map_err(|problem| ConfigError::new("journal.max_age", problem))?;
         Ok(Journal { durability, max_bytes, max_age })
+    }
+}
+
+impl raw::RawQuarantine {
+    fn check(self) -> Result<QuarantineConfig, ConfigError> {
+        let mut config = QuarantineConfig::default();
+        if let Some(text) = self.max_bytes.as_deref() {
+            config.max_bytes = crate::units::bytes(text)
+                .map_err(|problem| ConfigError::new("quarantine.max_bytes", problem))?;
+        }
+        config.max_item_bytes = size(
+            "quarantine.max_item_bytes",
+            self.max_item_bytes.as_deref(),
+            config.max_item_bytes,
+        )?;
+        config.keep = match self.keep.as_deref() {
+            None | Some("bytes") => Keep::Bytes,
+            Some("facts") => Keep::Facts,
+            Some(other) => {
+                let problem = format!("`{other}` is not known; expected bytes or facts");
+                return Err(ConfigError::new("quarantine.keep", problem));
+            }
+        };
+        Ok(config)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::output::{RawClientTls, RawOutput, RawSecurity};
 
 /// The settings as they stand in `logmon.toml`. Every one may be missing.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -20,6 +21,8 @@ pub(crate) struct RawConfig {
     pub(crate) journal: RawJournal,
     pub(crate) fields: RawFields,
     pub(crate) live: RawLive,
+    pub(crate) output: Vec<RawOutput>,
+    pub(crate) quarantine: RawQuarantine,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -32,6 +35,8 @@ pub(crate) struct RawForward {
     pub(crate) time_unit: Option<String>,
     pub(crate) max_message_bytes: Option<String>,
     pub(crate) max_connections: Option<usize>,
+    pub(crate) tls: Option<RawClientTls>,
+    pub(crate) security: Option<RawSecurity>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -73,9 +78,30 @@ pub(crate) struct RawLive {
     pub(crate) ring_bytes: Option<String>,
 }
 
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawQuarantine {
+    pub(crate) max_bytes: Option<String>,
+    pub(crate) max_item_bytes: Option<String>,
+    pub(crate) keep: Option<String>,
+}
+
 /// Sections and their keys; the keys without a section come first.
 const KEYS: &[(&str, &[&str])] = &[
-    ("", &["data_dir", "forward", "http", "store", "journal", "fields", "live"]),
+    (
+        "",
+        &[
+            "data_dir",
+            "forward",
+            "http",
+            "store",
+            "journal",
+            "fields",
+            "live",
+            "output",
+            "quarantine",
+        ],
+    ),
     (
         "forward",
         &[
@@ -86,6 +112,8 @@ const KEYS: &[(&str, &[&str])] = &[
             "time_unit",
             "max_message_bytes",
             "max_connections",
+            "tls",
+            "security",
         ],
     ),
     (
@@ -103,6 +131,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("journal", &["durability", "max_bytes", "max_age"]),
     ("fields", &["level", "message", "source"]),
     ("live", &["ring_bytes"]),
+    ("quarantine", &["max_bytes", "max_item_bytes", "keep"]),
 ];
 
 /// The longest configuration file.
