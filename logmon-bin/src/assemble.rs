@@ -141,8 +141,6 @@ fn listener_config(config: &Config) -> ListenerConfig {
     listener.listen = config.forward.listen;
     listener.settings = settings;
     listener.max_connections = config.forward.max_connections;
-    listener.tls.clone_from(&config.forward.tls);
-    listener.security.clone_from(&config.forward.security);
     listener
 }
 

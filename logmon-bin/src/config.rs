@@ -12,8 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logmon_core::{FieldMap, TimeUnit};
-use logmon_forward::handshake::SecuritySettings;
-use logmon_forward::tls::TlsSettings;
 use logmon_store::{Keep, QuarantineConfig};
 
 pub(crate) use output::Output;
@@ -47,8 +45,6 @@ pub(crate) struct Forward {
     pub(crate) time_unit: TimeUnit,
     pub(crate) max_message_bytes: usize,
     pub(crate) max_connections: usize,
-    pub(crate) tls: Option<TlsSettings>,
-    pub(crate) security: Option<SecuritySettings>,
 }
 
 /// The HTTP listener.
@@ -162,8 +158,6 @@ impl raw::RawForward {
             max_message_bytes: max_message,
             max_connections: connections("forward.max_connections", self.max_connections, 10_000)?
                 as usize,
-            tls: self.tls.map(output::RawClientTls::server).transpose()?,
-            security: self.security.map(output::RawSecurity::server).transpose()?,
         })
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use logmon_core::StartAt;
 use logmon_forward::SenderConfig;
-use logmon_forward::handshake::{ClientSecurity, Secret, SecuritySettings};
+use logmon_forward::handshake::{ClientSecurity, Secret};
 use logmon_forward::sender::{Address, Compression, HeartbeatKind, Metadata, Peer, Server};
-use logmon_forward::tls::{ClientAuth, ClientTls, TlsSettings};
+use logmon_forward::tls::ClientTls;
 use serde::Deserialize;
 
 use super::{ConfigError, size};
@@ -32,7 +32,7 @@ pub(crate) struct RawOutput {
     require_ack: Option<bool>,
     ack_response_timeout: Option<String>,
     compress: Option<String>,
-    tls: Option<RawClientTls>,
+    tls: Option<RawTls>,
     security: Option<RawSecurity>,
     heartbeat: Option<String>,
     max_in_flight_bytes: Option<String>,
@@ -58,24 +58,22 @@ struct RawServer {
     password_file: Option<PathBuf>,
 }
 
-/// TLS of either side.
+/// TLS towards servers.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct RawClientTls {
+struct RawTls {
     ca: Option<PathBuf>,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     key_passphrase_file: Option<PathBuf>,
     server_name: Option<String>,
     insecure: bool,
-    client_ca: Option<PathBuf>,
-    client_auth: Option<String>,
 }
 
-/// Shared key of either side.
+/// What all servers without their own have to know.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct RawSecurity {
+struct RawSecurity {
     self_hostname: Option<String>,
     shared_key: Option<Hidden>,
     shared_key_file: Option<PathBuf>,
@@ -271,26 +269,10 @@ impl RawSecurity {
             password: Secret::default(),
         }))
     }
-
-    /// The listener's side.
-    pub(super) fn server(self) -> Result<SecuritySettings, ConfigError> {
-        let place = "forward.security";
-        let mut settings = SecuritySettings::default();
-        settings.self_hostname = self.hostname(place)?;
-        settings.shared_key = self.key(place)?;
-        if settings.shared_key.is_none() {
-            return Err(ConfigError::new(place, "there is no shared_key"));
-        }
-        Ok(settings)
-    }
 }
 
-impl RawClientTls {
+impl RawTls {
     fn client(self, place: &str) -> Result<ClientTls, ConfigError> {
-        if self.client_ca.is_some() || self.client_auth.is_some() {
-            let problem = "tls.client_ca and tls.client_auth are for listeners";
-            return Err(ConfigError::new(place, problem));
-        }
         let mut tls = ClientTls::default();
         tls.ca = self.ca;
         tls.cert = self.cert;
@@ -299,28 +281,6 @@ impl RawClientTls {
         tls.insecure = self.insecure;
         tls.key_passphrase = secret(None, self.key_passphrase_file, (place, "tls.key_passphrase"))?;
         tls.connector().map_err(|error| ConfigError::new(place, format!("tls: {error}")))?;
-        Ok(tls)
-    }
-
-    /// The listener's side.
-    pub(super) fn server(self) -> Result<TlsSettings, ConfigError> {
-        let place = "forward.tls";
-        let (Some(cert), Some(key)) = (self.cert, self.key) else {
-            return Err(ConfigError::new(place, "cert and key are needed"));
-        };
-        let mut tls = TlsSettings::default();
-        (tls.cert, tls.key) = (cert, key);
-        tls.client_ca = self.client_ca;
-        tls.client_auth = match self.client_auth.as_deref() {
-            None | Some("none") => ClientAuth::None,
-            Some("optional") => ClientAuth::Optional,
-            Some("required") => ClientAuth::Required,
-            Some(other) => {
-                let problem = format!("client_auth `{other}` is not none, optional or required");
-                return Err(ConfigError::new(place, problem));
-            }
-        };
-        tls.key_passphrase = secret(None, self.key_passphrase_file, (place, "key_passphrase"))?;
         Ok(tls)
     }
 }

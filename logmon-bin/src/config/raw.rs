@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::ConfigError;
-use super::output::{RawClientTls, RawOutput, RawSecurity};
+use super::output::RawOutput;
 
 /// The settings as they stand in `logmon.toml`. Every one may be missing.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -35,8 +35,6 @@ pub(crate) struct RawForward {
     pub(crate) time_unit: Option<String>,
     pub(crate) max_message_bytes: Option<String>,
     pub(crate) max_connections: Option<usize>,
-    pub(crate) tls: Option<RawClientTls>,
-    pub(crate) security: Option<RawSecurity>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -112,8 +110,6 @@ const KEYS: &[(&str, &[&str])] = &[
             "time_unit",
             "max_message_bytes",
             "max_connections",
-            "tls",
-            "security",
         ],
     ),
     (
