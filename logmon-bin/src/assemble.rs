@@ -2,13 +2,13 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use logmon_core::{Hub, Journal as _, Store, Tag};
 use logmon_forward::codec::{EmptyTag, Settings};
-use logmon_forward::{Listener, ListenerConfig, Stats};
+use logmon_forward::{Handle, Listener, ListenerConfig, Stats};
 use logmon_store::{
     DirQuarantine, DiskJournal, JournalConfig, JournalState, JournalStore, Retention,
 };
@@ -33,7 +33,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let server = Server::bind(config.http.listen, config.http.max_connections)
         .await
         .with_context(|| format!("listening for HTTP on {} failed", config.http.listen))?;
-    let addresses = Addresses { forward: forward.local_addr(), http: server.local_addr()? };
+    let unix = config.forward.listener.unix.as_ref().map(|unix| unix.path.clone());
+    let addresses = Addresses { forward: forward.local_addr(), unix, http: server.local_addr()? };
     let (stop, stopped) = watch::channel(false);
     let stats = forward.stats();
     let app = App::new(Parts {
@@ -64,6 +65,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let (stop_outputs, outputs_stopped) = watch::channel(false);
     let forwarding = tokio::spawn(outputs.run(outputs_stopped));
     let following = tokio::spawn(async move { hub.run(std::future::pending()).await });
+    #[cfg(unix)]
+    let reloading = tokio::spawn(reload(forward.handle())?);
     let collecting = tokio::spawn(forward.run(ended(stopped.clone())));
     let serving = tokio::spawn(server.run(app, stopped.clone()));
     let demo = config.has_demo.then(|| tokio::spawn(demo::run(addresses.forward, ended(stopped))));
@@ -83,6 +86,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     following.abort();
     stop_outputs.send_replace(true);
     drop(forwarding.await);
+    #[cfg(unix)]
+    reloading.abort();
     tokio::task::spawn_blocking(move || journal.close()).await.context("closing the journal")?;
     Addresses::forget(&config.data_dir);
     Ok(())
@@ -137,11 +142,28 @@ fn listener_config(config: &Config) -> ListenerConfig {
         settings.empty_tag = EmptyTag::Replace(Tag::from(tag.as_str()));
     }
     settings.limits.max_message_bytes = config.forward.max_message_bytes;
-    let mut listener = ListenerConfig::default();
-    listener.listen = config.forward.listen;
+    let mut listener = config.forward.listener.clone();
     listener.settings = settings;
-    listener.max_connections = config.forward.max_connections;
     listener
+}
+
+/// Reads the certificate of the listener again at every SIGHUP.
+#[cfg(unix)]
+fn reload(listener: Handle) -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup()).context("listening for SIGHUP failed")?;
+    Ok(async move {
+        while hangups.recv().await.is_some() {
+            let listener = listener.clone();
+            match tokio::task::spawn_blocking(move || listener.reload_tls()).await {
+                Ok(Ok(())) => tracing::info!("reloaded at SIGHUP"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "a certificate was not loaded; the old one is in use");
+                }
+                Err(error) => tracing::warn!(%error, "reloading ended in a way it should not"),
+            }
+        }
+    })
 }
 
 /// What the journal and the listener say of themselves.
@@ -183,7 +205,14 @@ impl Health for Figures {
                 "connections": forward.connections,
                 "connections_open": forward.connections_open,
                 "connections_refused": forward.connections_refused,
+                "connections_denied": forward.connections_denied,
+                "connections_evicted": forward.connections_evicted,
                 "heartbeats": forward.heartbeats,
+                "udp_heartbeats": forward.udp_heartbeats,
+                "udp_limited": forward.udp_limited,
+                "tls_failed": forward.tls_failed,
+                "logins": forward.logins,
+                "logins_refused": forward.logins_refused,
                 "truncated": forward.truncated,
                 "bytes": forward.bytes,
                 "messages": forward.messages,
@@ -232,9 +261,11 @@ fn cursor_key(data_dir: &Path) -> anyhow::Result<[u8; 32]> {
 }
 
 /// Where the listeners are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Addresses {
     forward: SocketAddr,
+    /// The Unix socket in place of the address.
+    unix: Option<PathBuf>,
     http: SocketAddr,
 }
 
@@ -244,7 +275,11 @@ const ADDRESS_FILE: &str = "logmon.addr";
 impl Addresses {
     /// Prints the addresses and writes them to a file, whole or not at all.
     fn tell(&self, data_dir: &Path) -> anyhow::Result<()> {
-        let text = format!("forward={}\nhttp={}\n", self.forward, self.http);
+        let forward = match &self.unix {
+            Some(path) => format!("unix:{}", path.display()),
+            None => self.forward.to_string(),
+        };
+        let text = format!("forward={forward}\nhttp={}\n", self.http);
         let (file, draft) = (data_dir.join(ADDRESS_FILE), data_dir.join("logmon.addr.new"));
         std::fs::write(&draft, &text)
             .and_then(|()| std::fs::rename(&draft, &file))

@@ -3,6 +3,7 @@
 //! Settings come from `logmon.toml`, over it the environment (`LOGMON_SECTION_KEY`, and the first
 //! system's `PORT` and `FRONTEND_URL`), over it the command line.
 
+mod forward;
 mod output;
 mod raw;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logmon_core::{FieldMap, TimeUnit};
+use logmon_forward::ListenerConfig;
 use logmon_store::{Keep, QuarantineConfig};
 
 pub(crate) use output::Output;
@@ -38,13 +40,13 @@ pub(crate) struct Config {
 /// The Forward listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Forward {
-    pub(crate) listen: SocketAddr,
     pub(crate) tag: Option<String>,
     pub(crate) add_tag_prefix: Option<String>,
     pub(crate) default_tag: Option<String>,
     pub(crate) time_unit: TimeUnit,
     pub(crate) max_message_bytes: usize,
-    pub(crate) max_connections: usize,
+    /// How it listens and whom to; how bytes are read stands above.
+    pub(crate) listener: ListenerConfig,
 }
 
 /// The HTTP listener.
@@ -110,10 +112,15 @@ impl Config {
     pub(crate) fn check(raw: RawConfig) -> Result<Self, ConfigError> {
         let http = raw.http.check()?;
         let fields = raw.fields.check()?;
+        let forward = raw.forward.check()?;
+        if raw.demo && !is_open(&forward.listener) {
+            let problem = "the demonstration sends over plain TCP without a key";
+            return Err(ConfigError::new("--demo", problem));
+        }
         let ring_bytes = size("live.ring_bytes", raw.live.ring_bytes.as_deref(), 16 << 20)?;
         Ok(Self {
             data_dir: raw.data_dir.unwrap_or_else(|| PathBuf::from("./logmon-data")),
-            forward: raw.forward.check()?,
+            forward,
             http,
             store: store_kind(raw.store.kind.as_deref())?,
             journal: raw.journal.check()?,
@@ -126,6 +133,11 @@ impl Config {
     }
 }
 
+/// Whether anybody can send over plain TCP.
+fn is_open(listener: &ListenerConfig) -> bool {
+    listener.unix.is_none() && listener.tls.is_none() && listener.security.is_none()
+}
+
 fn store_kind(text: Option<&str>) -> Result<StoreKind, ConfigError> {
     match text {
         None | Some("journal") => Ok(StoreKind::Journal),
@@ -134,31 +146,6 @@ fn store_kind(text: Option<&str>) -> Result<StoreKind, ConfigError> {
             "store.kind",
             format!("`{other}` is not a store; expected journal or none"),
         )),
-    }
-}
-
-impl raw::RawForward {
-    fn check(self) -> Result<Forward, ConfigError> {
-        let time_unit = match self.time_unit.as_deref() {
-            None | Some("seconds") => TimeUnit::Seconds,
-            Some("auto") => TimeUnit::Auto,
-            Some(other) => {
-                let problem = format!("`{other}` is not a unit; expected seconds or auto");
-                return Err(ConfigError::new("forward.time_unit", problem));
-            }
-        };
-        let max_message =
-            size("forward.max_message_bytes", self.max_message_bytes.as_deref(), 64 << 20)?;
-        Ok(Forward {
-            listen: address("forward.listen", self.listen.as_deref(), "127.0.0.1:24224")?,
-            tag: self.tag,
-            add_tag_prefix: self.add_tag_prefix,
-            default_tag: self.default_tag,
-            time_unit,
-            max_message_bytes: max_message,
-            max_connections: connections("forward.max_connections", self.max_connections, 10_000)?
-                as usize,
-        })
     }
 }
 

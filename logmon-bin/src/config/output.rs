@@ -1,6 +1,5 @@
 //! Outputs: what was typed, and what it means.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +10,8 @@ use logmon_forward::sender::{Address, Compression, HeartbeatKind, Metadata, Peer
 use logmon_forward::tls::ClientTls;
 use serde::Deserialize;
 
-use super::{ConfigError, size};
+use super::raw::RawSecret;
+use super::{ConfigError, forward, size};
 
 /// An output, checked.
 #[derive(Clone, Debug)]
@@ -51,10 +51,10 @@ struct RawServer {
     weight: Option<u32>,
     standby: bool,
     name: Option<String>,
-    shared_key: Option<Hidden>,
+    shared_key: Option<RawSecret>,
     shared_key_file: Option<PathBuf>,
     username: Option<String>,
-    password: Option<Hidden>,
+    password: Option<RawSecret>,
     password_file: Option<PathBuf>,
 }
 
@@ -75,23 +75,9 @@ struct RawTls {
 #[serde(default, deny_unknown_fields)]
 struct RawSecurity {
     self_hostname: Option<String>,
-    shared_key: Option<Hidden>,
+    shared_key: Option<RawSecret>,
     shared_key_file: Option<PathBuf>,
 }
-
-/// A secret that was typed. It is never printed.
-#[derive(Clone, Default, Deserialize)]
-#[serde(transparent)]
-struct Hidden(String);
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// A secret file is a line of text.
-const MAX_SECRET_BYTES: u64 = 64 << 10;
 
 /// Checks all outputs; no two have one name.
 ///
@@ -285,28 +271,11 @@ impl RawTls {
     }
 }
 
-/// A secret that stands in the settings or in a file of its own, whose last line end does not
-/// belong to it.
+/// A secret that stands in the settings or in a file of its own.
 fn secret(
-    text: Option<Hidden>,
+    text: Option<RawSecret>,
     file: Option<PathBuf>,
     (place, key): (&str, &str),
 ) -> Result<Option<Secret>, ConfigError> {
-    let fail = |problem: String| ConfigError::new(place, problem);
-    let Some(file) = file else { return Ok(text.map(|Hidden(text)| Secret::from(text))) };
-    if text.is_some() {
-        return Err(fail(format!("{key} and {key}_file exclude each other")));
-    }
-    let unreadable = |what: String| fail(format!("{key}_file {}: {what}", file.display()));
-    let length = std::fs::metadata(&file).map_err(|error| unreadable(error.to_string()))?.len();
-    if length > MAX_SECRET_BYTES {
-        return Err(unreadable("it is too long for a secret".to_owned()));
-    }
-    let text = std::fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
-        return Err(unreadable("it is empty".to_owned()));
-    }
-    Ok(Some(Secret::from(text)))
+    forward::secret(&format!("{place}: {key}"), text, file.as_deref())
 }

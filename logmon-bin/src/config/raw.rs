@@ -8,6 +8,10 @@ use serde::Deserialize;
 use super::ConfigError;
 use super::output::RawOutput;
 
+mod forward;
+
+pub(crate) use forward::{RawClient, RawForward, RawSecret, RawSecurity, RawTls};
+
 /// The settings as they stand in `logmon.toml`. Every one may be missing.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -23,18 +27,6 @@ pub(crate) struct RawConfig {
     pub(crate) live: RawLive,
     pub(crate) output: Vec<RawOutput>,
     pub(crate) quarantine: RawQuarantine,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct RawForward {
-    pub(crate) listen: Option<String>,
-    pub(crate) tag: Option<String>,
-    pub(crate) add_tag_prefix: Option<String>,
-    pub(crate) default_tag: Option<String>,
-    pub(crate) time_unit: Option<String>,
-    pub(crate) max_message_bytes: Option<String>,
-    pub(crate) max_connections: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -100,18 +92,11 @@ const KEYS: &[(&str, &[&str])] = &[
             "quarantine",
         ],
     ),
-    (
-        "forward",
-        &[
-            "listen",
-            "tag",
-            "add_tag_prefix",
-            "default_tag",
-            "time_unit",
-            "max_message_bytes",
-            "max_connections",
-        ],
-    ),
+    ("forward", forward::KEYS),
+    ("forward.tls", forward::TLS_KEYS),
+    ("forward.security", forward::SECURITY_KEYS),
+    ("forward.security.user", forward::USER_KEYS),
+    ("forward.security.client", forward::CLIENT_KEYS),
     (
         "http",
         &[
@@ -192,6 +177,7 @@ fn line_of_key(text: &str, section: &str, key: &str) -> usize {
         let line = line.trim_start();
         let name = |part: &str| part.trim().trim_matches('"').to_owned();
         if let Some(header) = line.strip_prefix('[') {
+            let header = header.strip_prefix('[').unwrap_or(header);
             inside = header.split(']').next().unwrap_or(header).trim();
             if section.is_empty() && name(inside) == key {
                 return at + 1;
@@ -212,12 +198,7 @@ fn line_of(text: &str, at: usize) -> usize {
 /// The first key nobody knows, behind its section, and what to say of it.
 fn unknown_key(table: &toml::Table) -> Option<(&'static str, String, String)> {
     for (section, keys) in KEYS {
-        let inside = if section.is_empty() {
-            Some(table)
-        } else {
-            table.get(*section).and_then(toml::Value::as_table)
-        };
-        for key in inside.into_iter().flat_map(toml::Table::keys) {
+        for key in tables(table, section).into_iter().flat_map(toml::Table::keys) {
             if !keys.contains(&key.as_str()) {
                 let place =
                     if section.is_empty() { String::new() } else { format!(" in [{section}]") };
@@ -228,6 +209,22 @@ fn unknown_key(table: &toml::Table) -> Option<(&'static str, String, String)> {
         }
     }
     None
+}
+
+/// The tables of a section such as `a.b`, of which there are several where it is a list.
+fn tables<'t>(table: &'t toml::Table, section: &str) -> Vec<&'t toml::Table> {
+    let mut tables = vec![table];
+    for name in section.split('.').filter(|name| !name.is_empty()) {
+        let inner = tables.into_iter().filter_map(|table| table.get(name));
+        tables = inner
+            .flat_map(|value| match value {
+                toml::Value::Table(table) => vec![table],
+                toml::Value::Array(list) => list.iter().filter_map(toml::Value::as_table).collect(),
+                _ => Vec::new(),
+            })
+            .collect();
+    }
+    tables
 }
 
 /// The known word most like `word`, if one is like it at all.
@@ -269,11 +266,15 @@ fn lay_over(table: &mut toml::Table, name: &str, value: String) -> Result<(), Co
             let Some(key) = name.strip_prefix("LOGMON_") else { return Ok(()) };
             let key = key.to_ascii_lowercase();
             let found = KEYS.iter().find_map(|(section, keys)| {
-                let rest = key.strip_prefix(section)?.strip_prefix('_')?;
+                let rest = key.strip_prefix(&section.replace('.', "_"))?.strip_prefix('_')?;
                 keys.iter().find(|known| **known == rest).map(|known| (*section, *known))
             });
-            // Other programs of a site may use the prefix, so an unknown name is no error.
-            if let Some((section, key)) = found {
+            // Other programs of a site may use the prefix, so an unknown name is no error. A
+            // whole section cannot stand in a variable.
+            let is_section = |section: &str, key: &str| {
+                KEYS.iter().any(|(name, _)| *name == format!("{section}.{key}"))
+            };
+            if let Some((section, key)) = found.filter(|(section, key)| !is_section(section, key)) {
                 set(table, section, key, typed(section, key, value));
             }
         }
@@ -288,11 +289,13 @@ fn typed(section: &str, key: &str, value: String) -> toml::Value {
         toml::Value::Array(items.map(|item| item.to_owned().into()).collect())
     };
     match (section, key) {
-        ("fields", _) | ("http", "cors_origins" | "hosts") => list(&value),
-        (_, "max_connections") => {
+        ("fields", _) | ("http", "cors_origins" | "hosts") | ("forward", "allow" | "deny") => {
+            list(&value)
+        }
+        (_, key) if key == "max_connections" || forward::NUMBERS.contains(&key) => {
             value.parse().map_or(toml::Value::String(value), toml::Value::Integer)
         }
-        (_, "insecure_no_auth") => {
+        (_, key) if key == "insecure_no_auth" || forward::SWITCHES.contains(&key) => {
             value.parse().map_or(toml::Value::String(value), toml::Value::Boolean)
         }
         _ => toml::Value::String(value),
@@ -300,6 +303,9 @@ fn typed(section: &str, key: &str, value: String) -> toml::Value {
 }
 
 fn section<'t>(table: &'t mut toml::Table, name: &str) -> &'t mut toml::Table {
+    if let Some((outer, inner)) = name.rsplit_once('.') {
+        return section(section(table, outer), inner);
+    }
     let entry = table.entry(name).or_insert_with(|| toml::Value::Table(toml::Table::new()));
     if !entry.is_table() {
         *entry = toml::Value::Table(toml::Table::new());

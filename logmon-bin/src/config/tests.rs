@@ -14,7 +14,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
 #[test]
 fn nothing_typed_is_the_default() {
     let config = load("", &[]).unwrap();
-    assert_eq!(config.forward.listen.to_string(), "127.0.0.1:24224");
+    assert_eq!(config.forward.listener.listen.to_string(), "127.0.0.1:24224");
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:4000");
     assert_eq!(config.data_dir, PathBuf::from("./logmon-data"));
     assert_eq!(config.store, StoreKind::Journal);
@@ -114,7 +114,7 @@ fn the_environment_goes_over_the_file() {
     .unwrap();
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:4001");
     assert_eq!(config.http.origins, ["http://localhost:3000"]);
-    assert_eq!(config.forward.listen.to_string(), "127.0.0.1:5");
+    assert_eq!(config.forward.listener.listen.to_string(), "127.0.0.1:5");
     assert_eq!((config.http.max_connections, config.data_dir), (7, PathBuf::from("/tmp/x")));
     let open = "[http]\nlisten = \"[::]:1\"\ninsecure_no_auth = true\n";
     let config = load(open, &[("PORT", "4001")]).unwrap();

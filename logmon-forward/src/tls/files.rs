@@ -22,7 +22,6 @@ pub struct TlsError {
     /// The file; empty where the fault is not in a file.
     pub file: PathBuf,
     /// What is wrong with it.
-    #[source]
     pub fault: TlsFault,
 }
 

@@ -16,15 +16,18 @@ use tokio::task::JoinHandle;
 use crate::common::*;
 use crate::journals::{HandJournal, Lines};
 
-struct Server {
-    addr: SocketAddr,
-    stats: Arc<Stats>,
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    pub(crate) stats: Arc<Stats>,
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    fn start(journal: Arc<dyn Journal>, change: impl FnOnce(&mut ListenerConfig)) -> Self {
+    pub(crate) fn start(
+        journal: Arc<dyn Journal>,
+        change: impl FnOnce(&mut ListenerConfig),
+    ) -> Self {
         let mut config = ListenerConfig::default();
         config.listen.set_port(0);
         change(&mut config);
@@ -37,24 +40,24 @@ impl Server {
         Self { addr, stats, shutdown, task }
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.addr).await.unwrap()
     }
 
     /// Ends the listener and gives its last figures.
-    async fn end(self) -> Snapshot {
+    pub(crate) async fn end(self) -> Snapshot {
         drop(self.shutdown);
         self.task.await.unwrap();
         self.stats.snapshot()
     }
 }
 
-fn memory() -> Arc<MemoryJournal> {
+pub(crate) fn memory() -> Arc<MemoryJournal> {
     Arc::new(MemoryJournal::new(1 << 30))
 }
 
 /// The texts of all events, in order.
-async fn texts(journal: &MemoryJournal) -> Vec<String> {
+pub(crate) async fn texts(journal: &MemoryJournal) -> Vec<String> {
     let (mut from, mut texts) = (journal.oldest(), Vec::new());
     while let Some(group) = journal.read(from, 1 << 20).await.unwrap() {
         texts.extend(group.iter().map(|log| log.message().into_owned()));
@@ -63,29 +66,29 @@ async fn texts(journal: &MemoryJournal) -> Vec<String> {
     texts
 }
 
-fn ack(id: &str) -> Vec<u8> {
+pub(crate) fn ack(id: &str) -> Vec<u8> {
     let mut out = Vec::new();
     write_ack(&mut out, AckWire::Msgpack, id.as_bytes(), false);
     out
 }
 
 /// A single event whose text is its chunk id.
-fn event(id: &str) -> Vec<u8> {
+pub(crate) fn event(id: &str) -> Vec<u8> {
     encode(&array(["t".into(), 1.into(), record(id), chunk(id)]))
 }
 
-fn batch(id: &str) -> Vec<u8> {
+pub(crate) fn batch(id: &str) -> Vec<u8> {
     encode(&array(["t".into(), array([entry(1, id)]), chunk(id)]))
 }
 
-async fn expect(client: &mut TcpStream, bytes: &[u8]) {
+pub(crate) async fn expect(client: &mut TcpStream, bytes: &[u8]) {
     let mut found = vec![0; bytes.len()];
     client.read_exact(&mut found).await.unwrap();
     assert_eq!(found, bytes);
 }
 
 /// The server closes with FIN, not with RST.
-async fn expect_end(client: &mut TcpStream) {
+pub(crate) async fn expect_end(client: &mut TcpStream) {
     assert_eq!(client.read(&mut [0; 64]).await.unwrap(), 0);
 }
 

@@ -11,8 +11,12 @@
 
 mod common;
 mod decode;
+mod handshake;
 mod journals;
 mod listener;
 mod oracle;
 mod properties;
 mod sender;
+mod tls;
+mod transport;
+mod udp;

@@ -72,7 +72,7 @@ fn send(to: &str, bytes: &[u8], chunk: &str) -> anyhow::Result<()> {
             Some(Ack::Chunk(id)) if id == chunk.as_bytes() => return Ok(()),
             // Of the message itself, if it asks for one.
             Some(Ack::Chunk(_)) => {}
-            Some(Ack::Refused) => anyhow::bail!("the server refuses it"),
+            Some(_) => anyhow::bail!("the server refuses it"),
             None => {
                 let read = stream.read(&mut buf).context("there was no acknowledgement")?;
                 anyhow::ensure!(read > 0, "the server closed the connection");
