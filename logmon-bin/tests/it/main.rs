@@ -9,4 +9,6 @@ mod cli;
 mod crash;
 mod docs;
 mod http;
+mod quarantine;
+mod relay;
 mod support;

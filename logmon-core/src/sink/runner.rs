@@ -166,6 +166,9 @@ impl<'r> Run<'r> {
     async fn begin(runner: &'r Runner) -> Result<Self, RunnerError> {
         runner.stats.begin();
         let saved = runner.cursor.load().await?;
+        if let Some(state) = &saved {
+            runner.stats.saved(state.position);
+        }
         let journal = &*runner.journal;
         let state = saved.clone().unwrap_or_else(|| {
             CursorState::at(match runner.config.start {

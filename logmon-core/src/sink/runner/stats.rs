@@ -25,7 +25,7 @@ pub struct RunnerFigures {
     pub expired: u64,
     /// Attempts after which something was left to be written again.
     pub retries: u64,
-    /// What the cursor says, once it was saved.
+    /// What the cursor says, once it was loaded or saved.
     pub position: Option<Position>,
 }
 
