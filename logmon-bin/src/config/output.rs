@@ -65,6 +65,7 @@ struct RawTls {
     ca: Option<PathBuf>,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
+    key_passphrase: Option<RawSecret>,
     key_passphrase_file: Option<PathBuf>,
     server_name: Option<String>,
     insecure: bool,
@@ -265,7 +266,9 @@ impl RawTls {
         tls.key = self.key;
         tls.server_name = self.server_name;
         tls.insecure = self.insecure;
-        tls.key_passphrase = secret(None, self.key_passphrase_file, (place, "tls.key_passphrase"))?;
+        let typed = self.key_passphrase;
+        tls.key_passphrase =
+            secret(typed, self.key_passphrase_file, (place, "tls.key_passphrase"))?;
         tls.connector().map_err(|error| ConfigError::new(place, format!("tls: {error}")))?;
         Ok(tls)
     }

@@ -47,6 +47,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/configuration.md",
     "docs/decisions.md",
     "docs/operations.md",
+    "docs/quarantine.md",
 ];
 
 #[test]

@@ -4,6 +4,8 @@
 //! connections come from the printed seed.
 
 use std::fs;
+use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -36,24 +38,31 @@ fn every_event_arrives_exactly_once_through_kills_and_cuts() {
     write_certificates(&receiver_home, &sender_home);
     write_receiver(&receiver_home);
     let mut receiver = start(&receiver_home);
-    let proxy = Proxy::start(receiver.forward, Random::from_seed(random.below(u64::MAX)));
+    let scale = (events / 30_000).clamp(1, 8);
+    let proxy = Proxy::start(Random::from_seed(random.below(u64::MAX)), scale);
     write_sender(&sender_home, &proxy);
     let mut sender = start(&sender_home);
 
-    let feeding = std::thread::spawn({
-        let to = sender.forward;
-        move || feed(to, events)
-    });
-    for kill in 1..=kills {
-        let enough = events * kill / (kills + 1);
-        wait(&sender, "progress", |output| seq(output) >= enough.max(2));
-        receiver.kill();
-        receiver = start(&receiver_home);
-        proxy.set_target(receiver.forward);
-    }
-    feeding.join().unwrap();
+    // The first half piles up while nobody is there; the sender dies in the middle of it.
+    feed(sender.forward, 0..events / 2);
+    proxy.set_target(Some(receiver.forward));
+    wait(&sender, "the first chunks", |output| seq(output) > events / 10);
     sender.kill();
     sender = start(&sender_home);
+    // The second half comes while the receiver dies again and again.
+    let feeding = std::thread::spawn({
+        let to = sender.forward;
+        move || feed(to, events / 2..events)
+    });
+    for kill in 1..=kills {
+        let enough = events / 10 + events * 9 / 10 * kill / (kills + 1);
+        wait(&sender, "progress", |output| seq(output) >= enough);
+        proxy.set_target(None);
+        receiver.kill();
+        receiver = start(&receiver_home);
+        proxy.set_target(Some(receiver.forward));
+    }
+    feeding.join().unwrap();
     wait(&sender, "the end", |output| {
         output["behind"] == 0 && output["lag"] == 0 && seq(output) > events
     });
@@ -62,8 +71,8 @@ fn every_event_arrives_exactly_once_through_kills_and_cuts() {
 
     let mut times = vec![0_u8; usize::try_from(events).unwrap()];
     for found in receiver.everything() {
-        let number: usize = found.message.strip_prefix("relay ").unwrap().parse().unwrap();
-        times[number] += 1;
+        let number = found.message.split(' ').nth(1).unwrap();
+        times[number.parse::<usize>().unwrap()] += 1;
     }
     let wrong: Vec<_> = times.iter().enumerate().filter(|(_, times)| **times != 1).collect();
     let [dropped, cut, held, delayed, clean] = proxy.done();
@@ -139,18 +148,26 @@ fn write_sender(home: &Home, proxy: &Proxy) {
     fs::write(home.path().join("logmon.toml"), settings).unwrap();
 }
 
+/// The message of an event: its number, and what no compression makes small.
+fn text(n: u64) -> String {
+    let mut random = Random::from_seed(n + 1);
+    let noise: String = (0..4).map(|_| format!("{:x}", random.below(u64::MAX))).collect();
+    format!("relay {n} {noise}")
+}
+
 /// Sends numbered events and waits for all acknowledgements.
-fn feed(to: std::net::SocketAddr, events: u64) {
+fn feed(to: SocketAddr, events: Range<u64>) {
     let mut client = Client::connect(to).unwrap();
     let acks = client.acks();
-    let chunks = events.div_ceil(CHUNK);
+    let chunks = (events.end - events.start).div_ceil(CHUNK);
     let reading =
         std::thread::spawn(move || acks.take(usize::try_from(chunks).unwrap()).count() as u64);
     for chunk in 0..chunks {
-        let numbers = chunk * CHUNK..events.min((chunk + 1) * CHUNK);
-        let records: Vec<_> = numbers.map(|n| record(&format!("relay {n}"), n)).collect();
+        let start = events.start + chunk * CHUNK;
+        let numbers = start..events.end.min(start + CHUNK);
+        let records: Vec<_> = numbers.map(|n| record(&text(n), n)).collect();
         let tag = format!("relay.{}", chunk % 3);
-        client.send(&message(Mode::Packed, &tag, &records, &format!("feed-{chunk}"))).unwrap();
+        client.send(&message(Mode::Packed, &tag, &records, &format!("feed-{start}"))).unwrap();
     }
     assert_eq!(reading.join().unwrap(), chunks, "the first process did not take everything");
 }

@@ -15,7 +15,7 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    target: Mutex<SocketAddr>,
+    target: Mutex<Option<SocketAddr>>,
     done: [AtomicU64; 5],
 }
 
@@ -31,20 +31,21 @@ enum Fate {
     AcksHeldBack { at: u64, grace: u64 },
     /// Every piece is late by up to so many milliseconds.
     Delayed { millis: u64 },
-    /// Nothing happens to it.
-    Clean,
+    /// Nothing happens to it until so many bytes have gone to the server.
+    Clean { at: u64 },
 }
 
 impl Fate {
-    fn random(random: &mut Random) -> Self {
+    fn random(random: &mut Random, scale: u64) -> Self {
         match random.below(10) {
             0 => Self::Dropped,
-            1..=3 => Self::Truncated { at: 600 + random.below(60_000) },
-            4..=6 => {
-                Self::AcksHeldBack { at: 1_500 + random.below(3_000), grace: random.below(40_000) }
-            }
+            1..=3 => Self::Truncated { at: 600 + random.below(40_000 * scale) },
+            4..=6 => Self::AcksHeldBack {
+                at: 1_500 + random.below(3_000),
+                grace: random.below(20_000 * scale),
+            },
             7 => Self::Delayed { millis: 1 + random.below(4) },
-            _ => Self::Clean,
+            _ => Self::Clean { at: 30_000 + random.below(100_000 * scale) },
         }
     }
 
@@ -54,22 +55,23 @@ impl Fate {
             Self::Truncated { .. } => 1,
             Self::AcksHeldBack { .. } => 2,
             Self::Delayed { .. } => 3,
-            Self::Clean => 4,
+            Self::Clean { .. } => 4,
         }
     }
 }
 
 impl Proxy {
-    /// A proxy to `target`, whose mischief comes from `random`.
-    pub(crate) fn start(target: SocketAddr, mut random: Random) -> Self {
+    /// A proxy to nowhere yet, whose mischief comes from `random`.
+    /// Connections live `scale` times as long as in a short test.
+    pub(crate) fn start(mut random: Random, scale: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { target: Mutex::new(target), done: Default::default() });
+        let shared = Arc::new(Shared { target: Mutex::new(None), done: Default::default() });
         let ours = shared.clone();
         // Ends with the process, as the connections do.
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                let fate = Fate::random(&mut random);
+                let fate = Fate::random(&mut random, scale);
                 let (shared, seed) = (ours.clone(), random.below(u64::MAX));
                 let client = client.unwrap();
                 std::thread::spawn(move || shared.serve(&client, fate, seed));
@@ -78,8 +80,8 @@ impl Proxy {
         Self { addr, shared }
     }
 
-    /// Where later connections go.
-    pub(crate) fn set_target(&self, target: SocketAddr) {
+    /// Where later connections go; to nowhere they are closed at once.
+    pub(crate) fn set_target(&self, target: Option<SocketAddr>) {
         *self.shared.target.lock().unwrap() = target;
     }
 
@@ -101,8 +103,8 @@ struct Pair {
 
 impl Shared {
     fn serve(&self, client: &TcpStream, fate: Fate, seed: u64) {
+        let Some(target) = *self.target.lock().unwrap() else { return };
         self.done[fate.index()].fetch_add(1, Ordering::SeqCst);
-        let target = *self.target.lock().unwrap();
         if matches!(fate, Fate::Dropped) {
             return;
         }
@@ -132,7 +134,7 @@ impl Pair {
             let before = self.sent.load(Ordering::SeqCst);
             let mut len = read;
             match self.fate {
-                Fate::Truncated { at } if before + read as u64 >= at => {
+                Fate::Truncated { at } | Fate::Clean { at } if before + read as u64 >= at => {
                     len = usize::try_from(at - before).unwrap();
                 }
                 Fate::Delayed { millis } => {
