@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use logmon_core::{Hub, Store, Tag};
+use logmon_core::{Hub, Journal as _, Store, Tag};
 use logmon_forward::codec::{EmptyTag, Settings};
 use logmon_forward::{Handle, Listener, ListenerConfig, Stats};
-use logmon_store::{DiskJournal, JournalConfig, JournalState, JournalStore, Retention};
+use logmon_store::{
+    DirQuarantine, DiskJournal, JournalConfig, JournalState, JournalStore, Retention,
+};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::config::{Config, Durability, StoreKind};
 use crate::demo;
 use crate::http::{App, Guard, Health, Parts, Server};
+use crate::outputs::{OutputFigures, Outputs};
 
 /// Runs until a signal ends it.
 ///
@@ -23,6 +26,8 @@ use crate::http::{App, Guard, Health, Parts, Server};
 /// The data directory, the journal or an address cannot be had.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let journal = Arc::new(open_journal(&config)?);
+    let quarantine = open_quarantine(&config)?;
+    let outputs = Outputs::open(&config, &journal, &quarantine)?;
     let hub = Hub::following(journal.clone(), config.ring_bytes);
     let forward = Listener::bind(listener_config(&config), journal.clone())?;
     let server = Server::bind(config.http.listen, config.http.max_connections)
@@ -42,7 +47,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
             StoreKind::None => None,
         },
         fields: config.fields.clone(),
-        health: Arc::new(Figures { journal: journal.clone(), stats }),
+        health: Arc::new(Figures {
+            journal: journal.clone(),
+            stats,
+            quarantine,
+            outputs: outputs.figures(),
+        }),
         guard: Guard {
             hosts: config.http.hosts.clone(),
             origins: config.http.origins.clone(),
@@ -52,6 +62,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         max_body_bytes: config.http.max_body_bytes,
         shutdown: stopped.clone(),
     });
+    let (stop_outputs, outputs_stopped) = watch::channel(false);
+    let forwarding = tokio::spawn(outputs.run(outputs_stopped));
     let following = tokio::spawn(async move { hub.run(std::future::pending()).await });
     #[cfg(unix)]
     let reloading = tokio::spawn(reload(forward.handle())?);
@@ -72,6 +84,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     drop(collecting.await);
     drop(serving.await);
     following.abort();
+    stop_outputs.send_replace(true);
+    drop(forwarding.await);
     #[cfg(unix)]
     reloading.abort();
     tokio::task::spawn_blocking(move || journal.close()).await.context("closing the journal")?;
@@ -103,6 +117,19 @@ fn open_journal(config: &Config) -> anyhow::Result<DiskJournal> {
         "journal opened; an acknowledged event is as durable as this says"
     );
     Ok(journal)
+}
+
+fn open_quarantine(config: &Config) -> anyhow::Result<DirQuarantine> {
+    let folder = config.data_dir.join("quarantine");
+    let open = || {
+        let quarantine = DirQuarantine::open(&folder, config.quarantine)?;
+        quarantine.clean()?;
+        Ok(quarantine)
+    };
+    open().map_err(|error: std::io::Error| {
+        anyhow::Error::new(error)
+            .context(format!("opening the quarantine in {} failed", folder.display()))
+    })
 }
 
 fn listener_config(config: &Config) -> ListenerConfig {
@@ -143,6 +170,8 @@ fn reload(listener: Handle) -> anyhow::Result<impl Future<Output = ()>> {
 struct Figures {
     journal: Arc<DiskJournal>,
     stats: Arc<Stats>,
+    quarantine: DirQuarantine,
+    outputs: Vec<OutputFigures>,
 }
 
 impl Health for Figures {
@@ -159,6 +188,8 @@ impl Health for Figures {
     fn figures(&self) -> Value {
         let journal = self.journal.status();
         let forward = self.stats.snapshot();
+        let quarantine = self.quarantine.status();
+        let outputs = self.outputs.iter().map(|output| output.json(self.journal.head().seq));
         json!({
             "journal": {
                 "bytes": journal.bytes,
@@ -201,6 +232,14 @@ impl Health for Figures {
                 "times_out_of_range": forward.times_out_of_range,
                 "rejected": forward.rejected,
             },
+            "quarantine": {
+                "items": quarantine.items,
+                "bytes": quarantine.bytes,
+                "kept": quarantine.kept,
+                "expired": quarantine.expired,
+                "failed": quarantine.failed,
+            },
+            "outputs": outputs.collect::<Vec<_>>(),
         })
     }
 }

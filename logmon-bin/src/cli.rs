@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, RawConfig};
 
+mod quarantine;
 mod run;
 mod search;
 mod send;
@@ -38,6 +39,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// Search stored events
     Search(search::SearchArgs),
+    /// Look at what was refused, send it again or drop it
+    Quarantine(quarantine::QuarantineArgs),
 }
 
 /// What `logmon run` can be told. Each option goes over the environment and the file.
@@ -104,6 +107,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Send(args) => send::run(args),
         Command::Tail(args) => tail::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Quarantine(args) => quarantine::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@
 //! system's `PORT` and `FRONTEND_URL`), over it the command line.
 
 mod forward;
+mod output;
 mod raw;
 
 use std::net::SocketAddr;
@@ -13,7 +14,9 @@ use std::time::Duration;
 
 use logmon_core::{FieldMap, TimeUnit};
 use logmon_forward::ListenerConfig;
+use logmon_store::{Keep, QuarantineConfig};
 
+pub(crate) use output::Output;
 pub(crate) use raw::{RawConfig, nearest};
 
 /// The most connections a listener can be told to hold.
@@ -30,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) fields: Arc<FieldMap>,
     pub(crate) ring_bytes: usize,
     pub(crate) has_demo: bool,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) quarantine: QuarantineConfig,
 }
 
 /// The Forward listener.
@@ -122,6 +127,8 @@ impl Config {
             fields: Arc::new(fields),
             ring_bytes,
             has_demo: raw.demo,
+            outputs: output::check_all(raw.output)?,
+            quarantine: raw.quarantine.check()?,
         })
     }
 }
@@ -199,6 +206,30 @@ impl raw::RawJournal {
         let max_age = self.max_age.as_deref().map(crate::units::duration).transpose();
         let max_age = max_age.map_err(|problem| ConfigError::new("journal.max_age", problem))?;
         Ok(Journal { durability, max_bytes, max_age })
+    }
+}
+
+impl raw::RawQuarantine {
+    fn check(self) -> Result<QuarantineConfig, ConfigError> {
+        let mut config = QuarantineConfig::default();
+        if let Some(text) = self.max_bytes.as_deref() {
+            config.max_bytes = crate::units::bytes(text)
+                .map_err(|problem| ConfigError::new("quarantine.max_bytes", problem))?;
+        }
+        config.max_item_bytes = size(
+            "quarantine.max_item_bytes",
+            self.max_item_bytes.as_deref(),
+            config.max_item_bytes,
+        )?;
+        config.keep = match self.keep.as_deref() {
+            None | Some("bytes") => Keep::Bytes,
+            Some("facts") => Keep::Facts,
+            Some(other) => {
+                let problem = format!("`{other}` is not known; expected bytes or facts");
+                return Err(ConfigError::new("quarantine.keep", problem));
+            }
+        };
+        Ok(config)
     }
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod demo;
 mod http;
+mod outputs;
 mod terminal;
 mod units;
 

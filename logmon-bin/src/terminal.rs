@@ -44,7 +44,7 @@ fn colour(level: &str) -> &'static str {
 }
 
 /// The text with everything escaped that a terminal would act on.
-fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let acts = c.is_control()

@@ -158,11 +158,44 @@ impl Group {
     /// A group of its own with the events at these indices, which ascend. Who keeps a few events of
     /// a big group keeps it alive; who keeps such a copy does not.
     pub fn select(&self, indices: &[usize]) -> Self {
-        let (mut arena, mut index) = (Vec::new(), Index::with_capacity(indices.len()));
-        let mut batches: Vec<Row> = Vec::new();
+        let mut copy = Copying::with_capacity(self.0.epoch, indices.len());
+        copy.add(self, indices.iter().copied());
+        copy.finish(self.0.end_seq)
+    }
+
+    /// One group with these ranges of several groups, which follow each other and are all of one
+    /// epoch: that of the first. `None` without any group.
+    pub fn join(parts: &[(Self, Range<usize>)]) -> Option<Self> {
+        let (last, _) = parts.last()?;
+        let events = parts.iter().map(|(_, range)| range.len()).sum();
+        let mut copy = Copying::with_capacity(parts.first()?.0.epoch(), events);
+        for (group, range) in parts {
+            copy.add(group, range.clone());
+        }
+        Some(copy.finish(last.end_seq()))
+    }
+
+    /// The batches: runs of events with one tag, one route and one instant of receipt.
+    pub fn batches(&self) -> impl ExactSizeIterator<Item = Batch<'_>> {
+        (0..self.0.batches.len()).map(|row| Batch { group: self, row })
+    }
+}
+
+/// A group that is made of copies of events.
+struct Copying(Inner);
+
+impl Copying {
+    fn with_capacity(epoch: Epoch, events: usize) -> Self {
+        let index = Index::with_capacity(events);
+        let (arena, batches) = (Vec::new(), Vec::new());
+        Self(Inner { epoch, arena, index, batches, compressed_bytes: 0, end_seq: 0 })
+    }
+
+    fn add(&mut self, group: &Group, indices: impl Iterator<Item = usize>) {
+        let Inner { arena, index, batches, end_seq, .. } = &mut self.0;
         let mut last: Option<LogRef<'_>> = None;
-        for log in indices.iter().filter_map(|at| self.get(*at)) {
-            index.copy(&self.0.index, log.at, offset(arena.len()));
+        for log in indices.filter_map(|at| group.get(at)) {
+            index.copy(&group.0.index, log.at, offset(arena.len()));
             arena.extend_from_slice(log.entry());
             index.end = offset(arena.len());
             let row = log.row();
@@ -179,16 +212,18 @@ impl Group {
                     compressed: None,
                 }),
             }
+            *end_seq = log.seq() + 1;
             last = Some(log);
         }
-        let end_seq = last.map_or(self.0.end_seq, |last| last.seq() + 1);
-        let epoch = self.0.epoch;
-        Self(Arc::new(Inner { epoch, arena, index, batches, compressed_bytes: 0, end_seq }))
     }
 
-    /// The batches: runs of events with one tag, one route and one instant of receipt.
-    pub fn batches(&self) -> impl ExactSizeIterator<Item = Batch<'_>> {
-        (0..self.0.batches.len()).map(|row| Batch { group: self, row })
+    /// The group; one without events ends at `end_seq`.
+    fn finish(self, end_seq: u64) -> Group {
+        let mut inner = self.0;
+        if inner.index.is_empty() {
+            inner.end_seq = end_seq;
+        }
+        Group(Arc::new(inner))
     }
 }
 

@@ -55,8 +55,8 @@ pub use position::{Epoch, EventId, ParseEventIdError, Position};
 pub use quarantine::{Quarantine, QuarantineError, Quarantined, QuarantinedKind};
 pub use route::RouteSet;
 pub use sink::{
-    Cursor, CursorError, MemoryCursor, Retry, Runner, RunnerConfig, RunnerError, Sink, SinkBatch,
-    Verdict, Verdicts,
+    Cursor, CursorError, CursorState, MemoryCursor, Retry, Runner, RunnerConfig, RunnerError,
+    RunnerFigures, RunnerStats, Sink, SinkBatch, StartAt, Verdict, Verdicts,
 };
 pub use store::{Hit, Order, Page, PageKey, QueryError, Search, SearchStats, Store};
 pub use tag::{MAX_TAG_PATTERN_BYTES, MAX_TAG_PATTERN_DEPTH};

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use crate::{BoxFuture, Group, LogRef};
 
+mod cursor;
 mod runner;
 
-pub use runner::{Cursor, CursorError, MemoryCursor, Retry, Runner, RunnerConfig, RunnerError};
+pub use cursor::{Cursor, CursorError, CursorState, MemoryCursor};
+pub use runner::{Retry, Runner, RunnerConfig, RunnerError, RunnerFigures, RunnerStats, StartAt};
 
 /// An output: something that takes events and says of each what became of it.
 ///
@@ -18,19 +20,34 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future may leave any part written; the events are written again later.
     fn write(&self, batch: SinkBatch) -> BoxFuture<'_, Verdicts>;
+
+    /// Whether what is written again after a crash must come in the same units as before: a sink
+    /// that names what it sends after the events in it, so that the other side recognises what
+    /// comes twice, needs that. It costs one durable save of the cursor for each read. Default no.
+    fn needs_bounds(&self) -> bool {
+        false
+    }
 }
 
-/// Events to be written: some of a group.
+/// Events to be written: a unit of those that a [`Runner`] read together, or what is left of it.
 #[derive(Clone, Debug)]
 pub struct SinkBatch {
     group: Group,
     events: Arc<[u32]>,
+    unit: Arc<[u32]>,
 }
 
 impl SinkBatch {
     /// The events of `group` with these indices, ascending.
     pub fn new(group: Group, events: impl Into<Arc<[u32]>>) -> Self {
-        Self { group, events: events.into() }
+        let events = events.into();
+        Self { group, unit: events.clone(), events }
+    }
+
+    /// The same events, said to be what is left of a unit with these indices.
+    pub fn left_of(mut self, unit: Arc<[u32]>) -> Self {
+        self.unit = unit;
+        self
     }
 
     /// The number of events.
@@ -46,6 +63,17 @@ impl SinkBatch {
     /// The events in order.
     pub fn logs(&self) -> impl Iterator<Item = LogRef<'_>> {
         self.events.iter().filter_map(|at| self.group.get(*at as usize))
+    }
+
+    /// All events of the unit in order, each with its place among [`SinkBatch::logs`], or `None`
+    /// where nothing is left to do for it. A sink that [needs bounds](Sink::needs_bounds) cuts its
+    /// chunks from these: they are the same in every attempt, also after a restart.
+    pub fn unit(&self) -> impl Iterator<Item = (LogRef<'_>, Option<usize>)> {
+        let mut left = self.events.iter().enumerate().peekable();
+        self.unit.iter().filter_map(move |at| {
+            let place = left.next_if(|(_, event)| *event == at).map(|(place, _)| place);
+            self.group.get(*at as usize).map(|log| (log, place))
+        })
     }
 }
 

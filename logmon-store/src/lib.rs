@@ -5,9 +5,12 @@
 
 pub mod vfs;
 
+mod cursor;
 mod journal;
 mod journal_store;
+mod quarantine;
 
+pub use cursor::FileCursor;
 #[doc(hidden)]
 pub use journal::fuzz;
 pub use journal::{
@@ -15,3 +18,7 @@ pub use journal::{
     JournalStatus, OpenError, RecoveryReport, Retention,
 };
 pub use journal_store::{DEFAULT_MAX_QUERIES, JournalStore};
+pub use quarantine::{
+    Damaged, DirQuarantine, GetError, ItemId, Keep, Listed, ParseItemIdError, QuarantineConfig,
+    QuarantineStatus,
+};

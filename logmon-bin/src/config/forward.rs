@@ -212,7 +212,7 @@ fn networks(name: &str, texts: &[String]) -> Result<Vec<Network>, ConfigError> {
 }
 
 /// A secret that stands in the configuration or in a file of its own, without its last newline.
-fn secret(
+pub(super) fn secret(
     name: &str,
     typed: Option<RawSecret>,
     file: Option<&Path>,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::output::RawOutput;
 
 mod forward;
 
@@ -24,6 +25,8 @@ pub(crate) struct RawConfig {
     pub(crate) journal: RawJournal,
     pub(crate) fields: RawFields,
     pub(crate) live: RawLive,
+    pub(crate) output: Vec<RawOutput>,
+    pub(crate) quarantine: RawQuarantine,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -65,9 +68,30 @@ pub(crate) struct RawLive {
     pub(crate) ring_bytes: Option<String>,
 }
 
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawQuarantine {
+    pub(crate) max_bytes: Option<String>,
+    pub(crate) max_item_bytes: Option<String>,
+    pub(crate) keep: Option<String>,
+}
+
 /// Sections and their keys; the keys without a section come first.
 const KEYS: &[(&str, &[&str])] = &[
-    ("", &["data_dir", "forward", "http", "store", "journal", "fields", "live"]),
+    (
+        "",
+        &[
+            "data_dir",
+            "forward",
+            "http",
+            "store",
+            "journal",
+            "fields",
+            "live",
+            "output",
+            "quarantine",
+        ],
+    ),
     ("forward", forward::KEYS),
     ("forward.tls", forward::TLS_KEYS),
     ("forward.security", forward::SECURITY_KEYS),
@@ -88,6 +112,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("journal", &["durability", "max_bytes", "max_age"]),
     ("fields", &["level", "message", "source"]),
     ("live", &["ring_bytes"]),
+    ("quarantine", &["max_bytes", "max_item_bytes", "keep"]),
 ];
 
 /// The longest configuration file.

@@ -48,6 +48,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/decisions.md",
     "docs/delivery.md",
     "docs/operations.md",
+    "docs/quarantine.md",
 ];
 
 #[test]

@@ -11,4 +11,6 @@ mod delivery;
 mod docs;
 mod http;
 mod limits;
+mod quarantine;
+mod relay;
 mod support;

@@ -20,11 +20,12 @@ pub(super) struct Plan {
 
 /// Puts the events of a batch into chunks: those of one tag together, in their order, up to
 /// `target` bytes of entries; a longer entry is alone. Nothing but the events and `target` matters,
-/// so that the same batch always makes the same chunks.
+/// so that the same unit always makes the same chunks; those of which nothing is left are not
+/// given.
 pub(super) fn plan(batch: &SinkBatch, target: usize) -> Vec<Plan> {
     let mut plans = Plans { target, done: Vec::new(), open: HashMap::new() };
-    for (at, log) in batch.logs().enumerate() {
-        plans.add(at, &log);
+    for (log, left) in batch.unit() {
+        plans.add(left, &log);
     }
     plans.finish()
 }
@@ -39,38 +40,42 @@ struct Plans {
 /// A chunk that may grow.
 struct Open {
     tag: Tag,
+    /// Those that are left to be sent.
     events: Vec<usize>,
+    count: usize,
     bytes: usize,
     first: EventId,
     seqs: (u64, u64),
 }
 
 impl Plans {
-    fn add(&mut self, at: usize, log: &LogRef<'_>) {
+    fn add(&mut self, left: Option<usize>, log: &LogRef<'_>) {
         let (tag, bytes) = (log.tag(), log.entry().len());
         let open = self.open.get(tag).and_then(|open| self.done.get_mut(*open));
         match open.filter(|open| open.bytes + bytes <= self.target) {
             Some(open) => {
-                open.events.push(at);
+                open.events.extend(left);
+                open.count += 1;
                 open.bytes += bytes;
                 open.seqs.1 = log.seq();
             }
             None => {
                 let (tag, seqs) = (Tag::from(tag), (log.seq(), log.seq()));
                 self.open.insert(tag.clone(), self.done.len());
-                self.done.push(Open { tag, events: vec![at], bytes, first: log.id(), seqs });
+                let (events, first) = (left.into_iter().collect(), log.id());
+                self.done.push(Open { tag, events, count: 1, bytes, first, seqs });
             }
         }
     }
 
     fn finish(self) -> Vec<Plan> {
         let finish = |open: Open| Plan {
-            id: journal_id(open.first, open.seqs, open.events.len(), &open.tag),
+            id: journal_id(open.first, open.seqs, open.count, &open.tag),
             tag: open.tag,
             events: open.events,
             bytes: open.bytes,
         };
-        self.done.into_iter().map(finish).collect()
+        self.done.into_iter().map(finish).filter(|plan| !plan.events.is_empty()).collect()
     }
 }
 

@@ -19,6 +19,11 @@ impl Sink for Sender {
     fn write(&self, batch: SinkBatch) -> BoxFuture<'_, Verdicts> {
         Box::pin(self.write_batch(batch))
     }
+
+    /// Chunk ids come from the events of a chunk; without acknowledgements there are none.
+    fn needs_bounds(&self) -> bool {
+        self.pool.config.require_ack
+    }
 }
 
 impl Sender {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use logmon_core::{
-    BoxFuture, Cursor as _, Event as _, Journal as _, Log, MemoryCursor, MemoryJournal, Quarantine,
+    BoxFuture, Cursor, CursorState as _, Event as _, Journal as _, Log, MemoryCursor, MemoryJournal, Quarantine,
     QuarantineError, Quarantined, Runner, RunnerConfig, Value,
 };
 use logmon_forward::handshake::{ClientSecurity, SecuritySettings};
@@ -112,7 +112,7 @@ async fn relay(
     let server = Server::start(listener);
     let (journal, cursor) =
         (Arc::new(MemoryJournal::new(1 << 20)), Arc::new(MemoryCursor::default()));
-    cursor.commit(journal.head()).await.unwrap();
+    cursor.save(CursorState::at(journal.head())).await.unwrap();
     let logs = logs();
     for log in &logs {
         journal.append(log.to_batch().unwrap()).await.unwrap();
@@ -130,7 +130,7 @@ async fn relay(
     let runner = Runner::new(journal.clone(), output, cursor.clone(), shelf, runner_config);
     let head = journal.head();
     let done = async {
-        while cursor.load().await.unwrap() != Some(head) {
+        while cursor.load().await.unwrap().map(|state| state.position) != Some(head) {
             tokio::task::yield_now().await;
         }
     };
@@ -267,7 +267,7 @@ async fn a_restart_keeps_the_ids() {
     let script = Script::bind().await;
     let (journal, cursor) =
         (Arc::new(MemoryJournal::new(1 << 20)), Arc::new(MemoryCursor::default()));
-    cursor.commit(journal.head()).await.unwrap();
+    cursor.save(CursorState::at(journal.head())).await.unwrap();
     for log in &logs() {
         journal.append(log.to_batch().unwrap()).await.unwrap();
     }
@@ -309,13 +309,13 @@ async fn what_is_given_up_is_quarantined() {
     let sender = Arc::new(Sender::new(config).unwrap());
     let (journal, cursor) =
         (Arc::new(MemoryJournal::new(1 << 20)), Arc::new(MemoryCursor::default()));
-    cursor.commit(journal.head()).await.unwrap();
+    cursor.save(CursorState::at(journal.head())).await.unwrap();
     journal.append(Log::new("lost").tag("t").to_batch().unwrap()).await.unwrap();
     let (shelf, head) = (Arc::new(Shelf::default()), journal.head());
     let output = RunnerConfig::default();
     let runner = Runner::new(journal.clone(), sender, cursor.clone(), shelf.clone(), output);
     let done = async {
-        while cursor.load().await.unwrap() != Some(head) {
+        while cursor.load().await.unwrap().map(|state| state.position) != Some(head) {
             tokio::task::yield_now().await;
         }
     };
