@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use logmon_core::{
-    BoxFuture, Cursor, CursorState as _, Event as _, Journal as _, Log, MemoryCursor, MemoryJournal, Quarantine,
-    QuarantineError, Quarantined, Runner, RunnerConfig, Value,
+    BoxFuture, Cursor as _, CursorState, Event as _, Journal as _, Log, MemoryCursor,
+    MemoryJournal, Quarantine, QuarantineError, Quarantined, Runner, RunnerConfig, Value,
 };
 use logmon_forward::handshake::{ClientSecurity, SecuritySettings};
 use logmon_forward::sender::{Address, Compression, FailureKind, Peer, SenderConfig};
