@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logmon_core::Journal;
+use logmon_core::{Journal, Quarantine};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -52,6 +52,7 @@ struct Shared {
     config: ListenerConfig,
     settings: Arc<crate::Settings>,
     journal: Arc<dyn Journal>,
+    quarantine: Option<Arc<dyn Quarantine>>,
     budget: Budget,
     limiter: Limiter,
     stats: Arc<Stats>,
@@ -86,14 +87,27 @@ impl Listener {
         };
         let (socket, local_addr) = open().map_err(|source| BindError { addr, source })?;
         let shared = Arc::new(Shared {
-            settings: Arc::new(config.settings.clone()),
+            settings: Arc::new(config.decoder_settings()),
             journal,
+            quarantine: None,
             budget: Budget::new(config.max_memory_bytes),
             limiter: Limiter::default(),
             stats: Arc::new(Stats::default()),
             config,
         });
         Ok(Self { socket, local_addr, shared })
+    }
+
+    /// Keeps what is refused in `quarantine`, before the message is acknowledged. What it cannot keep
+    /// is counted ([`Snapshot::quarantine_failed`]), and acknowledged all the same: a peer that sent
+    /// it again would only send the same bytes.
+    #[must_use]
+    pub fn with_quarantine(mut self, quarantine: Arc<dyn Quarantine>) -> Self {
+        // Nothing shares it before `run`.
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.quarantine = Some(quarantine);
+        }
+        self
     }
 
     /// The address it listens on; with port 0 in the configuration, the port that was chosen.

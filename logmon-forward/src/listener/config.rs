@@ -22,7 +22,8 @@ pub struct ListenerConfig {
     /// The most connections of one address. Default 1,000.
     pub max_connections_per_ip: usize,
     /// What all connections together may hold of bytes read and not yet durable. Default 64 MiB.
-    /// A single message beyond it is let through alone.
+    /// What cannot be had in parts, such as an entry of 32 MiB or the window of a zstd frame, is let
+    /// through beyond it, on one connection at a time.
     pub max_memory_bytes: usize,
     /// What one connection may hold of it, the index over its events and its acknowledgements
     /// included. These are known only when a message has been decoded, so the last read may go
@@ -43,6 +44,19 @@ pub struct ListenerConfig {
     /// How long bytes of a peer are read and thrown away after its connection was given up, so
     /// that acknowledgements on the way to it are not destroyed. Default 1 s.
     pub linger: Duration,
+}
+
+impl ListenerConfig {
+    /// How a connection reads: a message that would take most of what it may hold is handed out in
+    /// parts.
+    pub(super) fn decoder_settings(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        let limits = &mut settings.limits;
+        let memory = self.max_in_flight_bytes.min(self.max_memory_bytes);
+        limits.max_buffered_bytes = limits.max_buffered_bytes.min(memory / 4 * 3);
+        limits.part_bytes = limits.part_bytes.min(memory / 8).max(1);
+        settings
+    }
 }
 
 impl Default for ListenerConfig {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
-use logmon_core::{AppendError, Timestamp};
+use logmon_core::{AppendError, Staging, Timestamp};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
@@ -22,6 +22,8 @@ use crate::codec::{DecodeError, Decoder, Next, Reason, Warning};
 mod append;
 mod ending;
 mod log;
+mod quarantine;
+mod stage;
 
 /// The first read, and the least.
 const MIN_READ: usize = 8 << 10;
@@ -43,6 +45,8 @@ pub(super) struct Connection {
     acks: Option<Acks>,
     decoder: Decoder,
     credit: Credit,
+    /// The message that is too big for memory, as far as it has come.
+    staging: Option<Box<dyn Staging>>,
     stop: Stop,
     read_bytes: usize,
     received: u64,
@@ -136,6 +140,7 @@ impl Connection {
             acks: None,
             decoder: Decoder::new(shared.settings.clone()),
             credit: shared.budget.credit(shared.config.max_in_flight_bytes),
+            staging: None,
             stop: Stop { stopped, grace: shared.config.close_timeout, deadline: None },
             read_bytes: MIN_READ,
             received: 0,
@@ -166,11 +171,11 @@ impl Connection {
             }
             let is_inside = self.decoder.is_inside_message();
             let bytes = self.next_read();
-            self.reach(self.decoder.buffered() + bytes, is_inside).await?;
+            self.reach(self.decoder.held() + bytes, is_inside).await?;
             if self.read(bytes)? {
                 self.decode().await?;
             }
-            self.credit.keep(self.decoder.buffered());
+            self.credit.keep(self.decoder.held());
         }
     }
 
@@ -219,7 +224,8 @@ impl Connection {
     fn next_read(&self) -> usize {
         let (buffered, limit) = (self.decoder.buffered(), self.credit.limit());
         let bytes = self.decoder.missing().min(buffered.max(MAX_READ)).max(self.read_bytes);
-        if buffered >= limit { bytes } else { bytes.min((limit - buffered).max(1)) }
+        let held = self.decoder.held();
+        if held >= limit { bytes } else { bytes.min((limit - held).max(1)) }
     }
 
     /// Waits for room in the budget.
@@ -257,12 +263,14 @@ impl Connection {
     async fn decode(&mut self) -> Result<(), Ending> {
         let received = Timestamp::now();
         loop {
-            let buffered = self.decoder.buffered();
-            match self.decoder.next_message(received, self.credit.room(buffered)) {
+            let held = self.decoder.held();
+            match self.decoder.next_message(received, self.credit.room(held)) {
                 Ok(Next::Message(message)) => self.take(message).await?,
+                Ok(Next::Part(batch)) => self.stage(batch).await?,
+                Ok(Next::Void) => self.staging = None,
                 Ok(Next::NeedsBytes) => return Ok(()),
                 Ok(Next::NeedsRoom(room)) => {
-                    self.reach(buffered.saturating_add(room), true).await?;
+                    self.reach(held.saturating_add(room), true).await?;
                 }
                 Err(error) => return Err(Ending::Fault(error)),
             }

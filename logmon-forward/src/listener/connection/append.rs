@@ -12,14 +12,15 @@ use super::{AckWriter, Acks, Commits, Connection, Ending, MAX_WAITING, Pending, 
 use crate::codec::Message;
 
 /// How long a full journal is left alone before the first try again, and before later ones.
-const BUSY_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+pub(super) const BUSY_PAUSE: (Duration, Duration) =
+    (Duration::from_millis(5), Duration::from_millis(200));
 
 /// What an event takes of an index.
 const INDEX_ROW: usize = 29;
 
 impl Connection {
     /// Appends a message and queues what it is owed.
-    pub(super) async fn take(&mut self, message: Message) -> Result<(), Ending> {
+    pub(super) async fn take(&mut self, mut message: Message) -> Result<(), Ending> {
         self.shared.stats.count_message(&message);
         self.log_rejects(&message);
         self.log_warnings(&message);
@@ -27,7 +28,8 @@ impl Connection {
         message.chunks.write_acks(self.decoder.wire(), &mut acks);
         let memory = memory(&message) + acks.len();
         let mut commits = Commits::new(self.shared.stats.clone());
-        let mut batches = message.batches.into_iter();
+        self.commit_staged(message.parted, &mut commits)?;
+        let mut batches = std::mem::take(&mut message.batches).into_iter();
         while let Some(batch) = batches.next() {
             let events = batch.entries.len() as u64;
             match self.append(batch).await {
@@ -40,12 +42,13 @@ impl Connection {
                 }
             }
         }
+        self.quarantine(&mut message).await?;
         if commits.is_empty() && message.chunks.is_empty() {
             // Nothing is waited for, so others that need the pass need not wait either.
             drop(self.credit.pass_on(0));
             return Ok(());
         }
-        self.credit.stretch(self.decoder.buffered() + memory);
+        self.credit.stretch(self.decoder.held() + memory);
         let held = self.credit.pass_on(memory);
         let count = message.chunks.len() as u64;
         let pending = Pending { commits, acks, count, held };
@@ -130,6 +133,6 @@ fn memory(message: &Message) -> usize {
 }
 
 /// Looks at a commit without waiting for it. It must be polled again to be woken.
-fn poll_once(commit: &mut Commit) -> Poll<<Commit as Future>::Output> {
+pub(super) fn poll_once(commit: &mut Commit) -> Poll<<Commit as Future>::Output> {
     Pin::new(commit).poll(&mut Context::from_waker(Waker::noop()))
 }

@@ -48,7 +48,7 @@ impl Connection {
         }
     }
 
-    async fn drain(&self, deadline: Instant) {
+    async fn drain(&mut self, deadline: Instant) {
         let mut scrap = [0; SCRAP];
         while let Ok(Ok(())) = timeout_at(deadline, self.reader.readable()).await {
             match self.reader.try_read(&mut scrap) {
