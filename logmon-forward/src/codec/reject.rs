@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use logmon_core::Tag;
 
-use super::Reason;
+use super::{Limits, Reason};
 
 /// How many bytes of something refused are kept for the log line.
 pub const SAMPLE_BYTES: usize = 32;
@@ -141,6 +141,28 @@ impl Rejects {
             reject
         };
         self.0.into_iter().map(finish).collect()
+    }
+}
+
+/// The first bytes of a message that is never held as a whole, for the quarantine.
+#[derive(Debug, Default)]
+pub(super) struct Start(Vec<u8>);
+
+impl Start {
+    /// Keeps what there is room for of the bytes from the message's offset `base` on.
+    pub(super) fn keep(&mut self, base: u64, bytes: &[u8], limits: &Limits) {
+        let known = usize::try_from(base).ok().and_then(|base| self.0.len().checked_sub(base));
+        let more = known.and_then(|known| bytes.get(known..)).unwrap_or_default();
+        let room = limits.max_kept_entry_bytes.saturating_sub(self.0.len());
+        self.0.extend_from_slice(more.get(..room).unwrap_or(more));
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.0.into()
     }
 }
 

@@ -4,7 +4,7 @@ use logmon_core::Tag;
 
 use super::frame::likely_option;
 use super::options::Options;
-use super::reject::Rejects;
+use super::reject::{Rejects, Start};
 use super::scan::Shape;
 use super::{AckWire, Limits, Message, Reason};
 
@@ -15,24 +15,18 @@ pub(super) struct Skip {
     pub(super) base: u64,
     offset: u64,
     tag: Option<Tag>,
-    /// Its first bytes, for the quarantine.
-    head: Vec<u8>,
+    start: Start,
 }
 
 impl Skip {
-    /// Begins at a message whose first bytes are `start`, at `offset` of the connection.
-    pub(super) fn new(offset: u64, tag: Option<Tag>, start: &[u8], limits: &Limits) -> Self {
-        let head = start.get(..limits.max_kept_entry_bytes).unwrap_or(start).to_vec();
-        Self { base: 0, offset, tag, head }
+    /// Begins at a message at `offset` of the connection.
+    pub(super) fn new(offset: u64, tag: Option<Tag>) -> Self {
+        Self { base: 0, offset, tag, start: Start::default() }
     }
 
-    /// Keeps more of the message's first bytes, of those from `base` on, before they are dropped.
+    /// Keeps what there is room for of `dropped`, the bytes from `base` on.
     pub(super) fn keep(&mut self, dropped: &[u8], limits: &Limits) {
-        let Ok(base) = usize::try_from(self.base) else { return };
-        let Some(known) = self.head.len().checked_sub(base) else { return };
-        let room = limits.max_kept_entry_bytes.saturating_sub(self.head.len());
-        let more = dropped.get(known..).unwrap_or_default();
-        self.head.extend_from_slice(more.get(..room).unwrap_or(more));
+        self.start.keep(self.base, dropped, limits);
     }
 
     /// Up to which byte of the message nothing is needed any more, of those from `base` up to
@@ -70,7 +64,7 @@ impl Skip {
             }
             message.warnings.extend(options.warning);
         }
-        let bytes = (self.head.into(), end);
+        let bytes = (self.start.into_bytes(), end);
         message.rejected =
             Rejects::whole(Reason::MessageTooBig, self.offset, self.tag.as_ref(), bytes);
         message

@@ -6,6 +6,7 @@ use logmon_core::msgpack::{Cursor, Head};
 use logmon_core::{NewBatch, Reading, Tag};
 
 use super::inflate::{Compression, InflateError, Inflater, sniff};
+use super::reject::Start;
 use super::scan::{Scanner, Shape};
 use super::walk::{Sorted, Walk, is_garbage};
 use super::{Limits, Mode, Reason, Settings};
@@ -74,7 +75,7 @@ pub(super) struct Stream {
     pub(super) payload: Payload,
     pub(super) mode: Mode,
     /// The first bytes of the message, for the quarantine.
-    pub(super) head: Vec<u8>,
+    pub(super) start: Start,
     /// Whether the whole message was there when it began, so that its metadata is known.
     pub(super) is_whole: bool,
     pub(super) metadata: Option<Vec<u8>>,
@@ -108,7 +109,7 @@ impl Stream {
         offset: u64,
         tag: Result<Tag, Reason>,
         payload: Payload,
-        (frame, settings): (&[u8], &Settings),
+        settings: &Settings,
     ) -> Self {
         let limits = &settings.limits;
         let mode = match payload.compression {
@@ -130,7 +131,7 @@ impl Stream {
             tag: tag.ok(),
             payload,
             mode,
-            head: frame.get(..limits.max_kept_entry_bytes).unwrap_or(frame).to_vec(),
+            start: Start::default(),
             is_whole: false,
             metadata: None,
             parted: 0,
@@ -187,7 +188,7 @@ impl Stream {
     /// About how many bytes it holds.
     pub(super) fn memory(&self) -> usize {
         let inflater = self.inflater.as_ref().map_or(0, Inflater::memory);
-        self.input.capacity() + self.head.len() + self.sorted.memory() + inflater
+        self.input.capacity() + self.start.as_slice().len() + self.sorted.memory() + inflater
     }
 
     /// Reads some of the next bytes of the payload; gives how many.

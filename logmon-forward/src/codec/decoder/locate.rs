@@ -114,7 +114,7 @@ impl Decoder {
         if self.skip.is_none() && length > limit {
             let tag = read_tag(&self.buffer, self.scanner.shape()).ok();
             let tag = tag.and_then(|raw| self.tags.resolve(raw, &self.settings).ok());
-            self.skip = Some(Skip::new(self.offset, tag, &self.buffer, &self.settings.limits));
+            self.skip = Some(Skip::new(self.offset, tag));
         }
         match (self.skip.take(), end.and_then(|end| usize::try_from(end - base).ok())) {
             (Some(skip), Some(len)) => Ok(Step::Message(self.end_skip(skip, len))),
@@ -192,7 +192,7 @@ impl Decoder {
         let limits = &self.settings.limits;
         let most = limits.max_message_bytes.min(limits.max_entry_bytes);
         if self.skip.is_none() && end.unwrap_or(self.buffer.len()) > most {
-            self.skip = Some(Skip::new(self.offset, None, &self.buffer, limits));
+            self.skip = Some(Skip::new(self.offset, None));
         }
         match (self.skip.take(), end) {
             (Some(skip), Some(len)) => Ok(Step::Message(self.end_json_skip(skip, len))),

@@ -1,6 +1,6 @@
 //! Messages that are handed out in parts.
 
-use bytes::{Buf as _, Bytes};
+use bytes::Buf as _;
 
 use super::interpret::Facts;
 use super::{Decoder, Next};
@@ -24,7 +24,7 @@ impl Decoder {
     pub(super) fn begin_parts(&mut self, payload: Payload) -> Stream {
         let raw = super::read_tag(&self.buffer, self.scanner.shape());
         let tag = raw.and_then(|raw| self.tags.resolve(raw, &self.settings));
-        Stream::new(self.offset, tag, payload, (&self.buffer, &self.settings))
+        Stream::new(self.offset, tag, payload, &self.settings)
     }
 
     /// Reads on in the message that is handed out in parts; `None` when it has ended without a word,
@@ -58,7 +58,9 @@ impl Decoder {
             let end = match self.scanner.scan(&self.buffer, stream.base) {
                 Ok(end) => end,
                 Err(reason) => {
-                    let error = DecodeError::new(reason, stream.offset, &stream.head);
+                    stream.start.keep(stream.base, &self.buffer, &self.settings.limits);
+                    let start = stream.start.as_slice();
+                    let error = DecodeError::new(reason, stream.offset, start);
                     return Progress::Failed(error);
                 }
             };
@@ -121,6 +123,8 @@ impl Decoder {
     fn let_go(&mut self, stream: &mut Stream, until: u64) {
         let bytes = usize::try_from(until.saturating_sub(stream.base)).unwrap_or(usize::MAX);
         let bytes = bytes.min(self.buffer.len());
+        let gone = self.buffer.get(..bytes).unwrap_or_default();
+        stream.start.keep(stream.base, gone, &self.settings.limits);
         self.buffer.advance(bytes);
         self.offset += bytes as u64;
         stream.base += bytes as u64;
@@ -161,11 +165,11 @@ impl Decoder {
         if !stream.payload.is_array {
             options.compare(stream.payload.compression, &mut message);
         }
-        let rest = usize::try_from(end.saturating_sub(stream.base)).unwrap_or(usize::MAX);
-        self.consume(rest.min(self.buffer.len()));
+        self.let_go(&mut stream, end);
+        self.consume(0);
         let facts = Facts { tag: stream.tag.clone(), options };
-        let head = std::mem::take(&mut stream.head);
-        let bytes = || (Bytes::from(head), end);
+        let start = std::mem::take(&mut stream.start);
+        let bytes = || (start.into_bytes(), end);
         if stream.is_signal {
             return self.finish_signal(message, &facts, bytes).map(Next::Message);
         }
