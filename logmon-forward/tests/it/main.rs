@@ -16,3 +16,5 @@ mod listener;
 mod oracle;
 mod properties;
 mod sender;
+mod server;
+mod staging;
