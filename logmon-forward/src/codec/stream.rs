@@ -228,6 +228,9 @@ impl Stream {
     /// The payload is complete.
     pub(super) fn end(&mut self, reading: &Reading, settings: &Settings) {
         self.has_ended = true;
+        if self.refused.is_some() {
+            return;
+        }
         let has_garbage = match self.inflater.as_ref().map_or(Ok(false), Inflater::finish) {
             Ok(has_garbage) => has_garbage,
             Err(_) => return self.refuse(Reason::CorruptCompression),

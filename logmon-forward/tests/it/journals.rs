@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use logmon_core::{
-    AppendError, BoxFuture, Commit, Committed, Epoch, Group, Journal, NewBatch, Position, Promise,
-    Fingerprint, Quarantine, QuarantineError, Quarantined, ReadError, Staging,
+    AppendError, BoxFuture, Commit, Committed, Epoch, Fingerprint, Group, Journal, NewBatch,
+    Position, Promise, Quarantine, QuarantineError, Quarantined, ReadError, Staging,
 };
 use tokio::sync::watch;
 use tracing::field::{Field, Visit};

@@ -50,9 +50,7 @@ fn outcome((messages, error): (Vec<Message>, Option<DecodeError>)) -> Outcome {
 }
 
 /// Refused entries that follow each other joined, wherever batches were cut.
-fn merged(
-    kept: Vec<(&'static str, u64, Vec<u8>, u64)>,
-) -> Vec<(&'static str, u64, Vec<u8>, u64)> {
+fn merged(kept: Vec<(&'static str, u64, Vec<u8>, u64)>) -> Vec<(&'static str, u64, Vec<u8>, u64)> {
     let mut all: Vec<(&'static str, u64, Vec<u8>, u64)> = Vec::new();
     for (code, offset, bytes, full) in kept {
         let same = all.iter_mut().find(|known| (known.0, known.1, offset) == (code, 0, 0));

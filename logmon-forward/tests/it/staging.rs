@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use logmon_core::{AppendError, Journal as _, MemoryJournal, QuarantinedKind};
+use logmon_core::{AppendError, MemoryJournal, QuarantinedKind};
 use logmon_forward::ListenerConfig;
 use logmon_forward::codec::InvalidEvent;
 use rmpv::Value as V;
@@ -86,7 +86,7 @@ async fn a_staged_message_is_acknowledged_after_its_commit() {
     let mut client = server.connect().await;
     let (most, rest) = message.split_at(message.len() - 1);
     client.write_all(most).await.unwrap();
-    let staged = journal.wait_for_staged(|staged| staged.pushed > 10).await;
+    let staged = journal.wait_for_staged(|staged| staged.pushed > 1).await;
     assert_eq!((staged.begun, staged.committed, staged.dropped), (1, 0, 0));
     assert_eq!(journal.events(), 0);
     client.write_all(rest).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_cut_message_leaves_nothing_staged() {
     let server = Served::start(journal.clone(), None, little_memory);
     let mut client = server.connect().await;
     client.write_all(&cut_short(&packed(&entries(2_000)), 1)).await.unwrap();
-    journal.wait_for_staged(|staged| staged.pushed > 10).await;
+    journal.wait_for_staged(|staged| staged.pushed > 1).await;
     drop(client);
     let staged = journal.wait_for_staged(|staged| staged.dropped == 1).await;
     assert_eq!((staged.begun, staged.committed), (1, 0));
@@ -214,10 +214,8 @@ async fn a_huge_message_takes_little_memory() {
             &self,
             from: logmon_core::Position,
             most: usize,
-        ) -> logmon_core::BoxFuture<
-            '_,
-            Result<Option<logmon_core::Group>, logmon_core::ReadError>,
-        > {
+        ) -> logmon_core::BoxFuture<'_, Result<Option<logmon_core::Group>, logmon_core::ReadError>>
+        {
             self.0.read(from, most)
         }
         fn head(&self) -> logmon_core::Position {
@@ -353,7 +351,8 @@ async fn a_broken_quarantine_costs_no_acknowledgement() {
 async fn invalid_events_are_kept_dropped_or_the_end() {
     let wrong = encode(&array([V::Nil, array([entry(1, "c")]), chunk("id")]));
     let too_big = encode(&array(["t".into(), V::Binary(vec![0x92; 9_000]), chunk("id")]));
-    let too_deep = format!(r#"["t",1,{{"a":{}{}}},{{"chunk":"id"}}]"#, "[".repeat(200), "]".repeat(200));
+    let too_deep =
+        format!(r#"["t",1,{{"a":{}{}}},{{"chunk":"id"}}]"#, "[".repeat(200), "]".repeat(200));
     let start = |invalid_event, quarantine: &Arc<HandQuarantine>| {
         Served::start(memory(), Some(quarantine.clone()), |config| {
             config.settings.invalid_event = invalid_event;
@@ -374,7 +373,8 @@ async fn invalid_events_are_kept_dropped_or_the_end() {
         let mut client = server.connect().await;
         client.write_all(message).await.unwrap();
         // Closed by the server: our side stays open.
-        let end = tokio::time::timeout(Duration::from_secs(5), client.read(&mut [0; 64]));
+        let mut answer = [0; 64];
+        let end = tokio::time::timeout(Duration::from_secs(5), client.read(&mut answer));
         assert_eq!(end.await.unwrap().unwrap(), 0, "{reason}");
         drop(client);
         assert_eq!(server.end().await.rejected.get(reason), Some(&1), "{reason}");
