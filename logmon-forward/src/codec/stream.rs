@@ -66,6 +66,7 @@ impl Payload {
 
 /// A message of which the entries are handed out in parts.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub(super) struct Stream {
     /// The offset of the message in the connection.
     pub(super) offset: u64,
@@ -231,9 +232,8 @@ impl Stream {
         if self.refused.is_some() {
             return;
         }
-        let has_garbage = match self.inflater.as_ref().map_or(Ok(false), Inflater::finish) {
-            Ok(has_garbage) => has_garbage,
-            Err(_) => return self.refuse(Reason::CorruptCompression),
+        let Ok(has_garbage) = self.inflater.as_ref().map_or(Ok(false), Inflater::finish) else {
+            return self.refuse(Reason::CorruptCompression);
         };
         self.inflater = None;
         if self.is_void() {

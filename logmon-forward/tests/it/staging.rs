@@ -194,56 +194,58 @@ async fn metadata_behind_staged_entries_is_told_of() {
     assert!(lines.of("WARN")[0].contains("metadata_too_late"));
 }
 
+/// Sees what it is given and keeps nothing.
+#[derive(Debug)]
+struct Sink(MemoryJournal);
+impl logmon_core::Journal for Sink {
+    fn append(&self, batch: logmon_core::NewBatch) -> logmon_core::Commit {
+        self.0.append(batch)
+    }
+    fn stage(
+        &self,
+    ) -> logmon_core::BoxFuture<'_, Result<Box<dyn logmon_core::Staging>, AppendError>> {
+        Box::pin(std::future::ready(Ok(Box::new(Count(0)) as _)))
+    }
+    fn read(
+        &self,
+        from: logmon_core::Position,
+        most: usize,
+    ) -> logmon_core::BoxFuture<'_, Result<Option<logmon_core::Group>, logmon_core::ReadError>>
+    {
+        self.0.read(from, most)
+    }
+    fn head(&self) -> logmon_core::Position {
+        self.0.head()
+    }
+    fn oldest(&self) -> logmon_core::Position {
+        self.0.oldest()
+    }
+    fn advanced(&self, seq: u64) -> logmon_core::BoxFuture<'_, ()> {
+        self.0.advanced(seq)
+    }
+}
+
+/// Counts events.
+#[derive(Debug)]
+struct Count(u64);
+impl logmon_core::Staging for Count {
+    fn push(
+        &mut self,
+        batch: logmon_core::NewBatch,
+    ) -> logmon_core::BoxFuture<'_, Result<(), AppendError>> {
+        assert!(batch.entries.payload().len() < 3 << 20);
+        self.0 += batch.entries.len() as u64;
+        Box::pin(std::future::ready(Ok(())))
+    }
+    fn commit(self: Box<Self>, _: Vec<logmon_core::Fingerprint>) -> logmon_core::Commit {
+        let first = crate::journals::position(1);
+        logmon_core::Commit::ready(Ok(logmon_core::Committed::new(first, self.0 + 1)))
+    }
+}
+
 /// F-053: memory does not grow with the message: 256 MiB through what may hold 8 MiB.
 #[tokio::test]
 async fn a_huge_message_takes_little_memory() {
-    /// Sees what it is given and keeps nothing.
-    #[derive(Debug)]
-    struct Sink(MemoryJournal);
-    impl logmon_core::Journal for Sink {
-        fn append(&self, batch: logmon_core::NewBatch) -> logmon_core::Commit {
-            self.0.append(batch)
-        }
-        fn stage(
-            &self,
-        ) -> logmon_core::BoxFuture<'_, Result<Box<dyn logmon_core::Staging>, AppendError>>
-        {
-            Box::pin(std::future::ready(Ok(Box::new(Count(0)) as _)))
-        }
-        fn read(
-            &self,
-            from: logmon_core::Position,
-            most: usize,
-        ) -> logmon_core::BoxFuture<'_, Result<Option<logmon_core::Group>, logmon_core::ReadError>>
-        {
-            self.0.read(from, most)
-        }
-        fn head(&self) -> logmon_core::Position {
-            self.0.head()
-        }
-        fn oldest(&self) -> logmon_core::Position {
-            self.0.oldest()
-        }
-        fn advanced(&self, seq: u64) -> logmon_core::BoxFuture<'_, ()> {
-            self.0.advanced(seq)
-        }
-    }
-    #[derive(Debug)]
-    struct Count(u64);
-    impl logmon_core::Staging for Count {
-        fn push(
-            &mut self,
-            batch: logmon_core::NewBatch,
-        ) -> logmon_core::BoxFuture<'_, Result<(), AppendError>> {
-            assert!(batch.entries.payload().len() < 3 << 20);
-            self.0 += batch.entries.len() as u64;
-            Box::pin(std::future::ready(Ok(())))
-        }
-        fn commit(self: Box<Self>, _: Vec<logmon_core::Fingerprint>) -> logmon_core::Commit {
-            let first = crate::journals::position(1);
-            logmon_core::Commit::ready(Ok(logmon_core::Committed::new(first, self.0 + 1)))
-        }
-    }
     let server = Served::start(Arc::new(Sink(MemoryJournal::new(1))), None, |_| {});
     let block = packed(&vec![entry(1, &"x".repeat(1_000)); 1_000]);
     let rounds = (256 << 20) / block.len() + 1;

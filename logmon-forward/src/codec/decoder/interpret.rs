@@ -84,7 +84,7 @@ impl Decoder {
                 self.located = Some(at);
                 Some(Next::NeedsRoom(needed))
             }
-            Outcome::TooMuch => self.begin_whole(at, &facts, message),
+            Outcome::TooMuch => self.begin_whole(&at, &facts, message),
             Outcome::Refused(reason) => {
                 let original = self.cut(&at);
                 let message = self.finish_refused(message, reason, &facts, || original);
@@ -150,7 +150,7 @@ impl Decoder {
         };
         let (bytes, has_garbage) = match self.try_inflate(bytes, compression, room) {
             Ok(inflated) => inflated,
-            Err(outcome) => return outcome,
+            Err(outcome) => return *outcome,
         };
         if let Some(outcome) = self.spread(&bytes, metadata, room) {
             return outcome;
@@ -178,13 +178,13 @@ impl Decoder {
     }
 
     /// Begins to hand out in parts a message that is here, but whose entries are too much.
-    fn begin_whole(&mut self, at: Located, facts: &Facts, message: Message) -> Option<Next> {
+    fn begin_whole(&mut self, at: &Located, facts: &Facts, message: Message) -> Option<Next> {
         let payload = match at.msgpack {
             None => Payload::find(&self.buffer, self.scanner.shape()),
             Some(_) => Streamable::No,
         };
         let Streamable::Yes(payload) = payload else {
-            let original = self.cut(&at);
+            let original = self.cut(at);
             let reason = Reason::TooManyEvents;
             return self.finish_refused(message, reason, facts, || original).map(Next::Message);
         };
@@ -352,7 +352,7 @@ impl Decoder {
         bytes: &[u8],
         compression: Compression,
         room: usize,
-    ) -> Result<(Vec<u8>, bool), Outcome> {
+    ) -> Result<(Vec<u8>, bool), Box<Outcome>> {
         let limits = &self.settings.limits;
         let whole = usize::try_from(limits.max_decompressed_bytes).unwrap_or(usize::MAX);
         let held = whole.min(limits.max_buffered_bytes);
@@ -362,18 +362,19 @@ impl Decoder {
         };
         let first = bytes.len().saturating_mul(FIRST_ROOM).max(LEAST_ROOM).min(most);
         if room < first {
-            return Err(Outcome::NeedsRoom(first));
+            return Err(Box::new(Outcome::NeedsRoom(first)));
         }
         let cap = room.min(held);
-        match inflate(bytes, compression, (cap, limits.max_zstd_window_log)) {
-            Ok(inflated) => Ok((inflated.bytes, inflated.has_garbage)),
-            Err(InflateError::Corrupt) => Err(Outcome::Refused(Reason::CorruptCompression)),
+        let outcome = match inflate(bytes, compression, (cap, limits.max_zstd_window_log)) {
+            Ok(inflated) => return Ok((inflated.bytes, inflated.has_garbage)),
+            Err(InflateError::Corrupt) => Outcome::Refused(Reason::CorruptCompression),
             Err(InflateError::TooBig) if cap < held => {
-                Err(Outcome::NeedsRoom(cap.saturating_mul(MORE_ROOM).min(held)))
+                Outcome::NeedsRoom(cap.saturating_mul(MORE_ROOM).min(held))
             }
-            Err(InflateError::TooBig) if held < whole => Err(Outcome::TooMuch),
-            Err(InflateError::TooBig) => Err(Outcome::Refused(Reason::DecompressedTooBig)),
-        }
+            Err(InflateError::TooBig) if held < whole => Outcome::TooMuch,
+            Err(InflateError::TooBig) => Outcome::Refused(Reason::DecompressedTooBig),
+        };
+        Err(Box::new(outcome))
     }
 }
 

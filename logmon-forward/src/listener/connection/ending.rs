@@ -49,6 +49,8 @@ impl Connection {
     }
 
     async fn drain(&mut self, deadline: Instant) {
+        // Nothing that was staged will be committed.
+        self.staging = None;
         let mut scrap = [0; SCRAP];
         while let Ok(Ok(())) = timeout_at(deadline, self.reader.readable()).await {
             match self.reader.try_read(&mut scrap) {
