@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logmon_core::{Journal, Timestamp};
+use logmon_core::{Journal, Quarantine, Timestamp};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, watch};
@@ -81,6 +81,7 @@ struct Shared {
     config: ListenerConfig,
     settings: Arc<crate::Settings>,
     journal: Arc<dyn Journal>,
+    quarantine: Option<Arc<dyn Quarantine>>,
     budget: Budget,
     dedupe: Arc<Dedupe>,
     aftercare: Aftercare,
@@ -167,8 +168,9 @@ impl Listener {
                     .ok()
             });
         let shared = Arc::new(Shared {
-            settings: Arc::new(config.settings.clone()),
+            settings: Arc::new(config.decoder_settings()),
             journal,
+            quarantine: None,
             budget: Budget::new(config.max_memory_bytes),
             dedupe: Arc::new(Dedupe::new(&config)),
             aftercare: Aftercare::default(),
@@ -181,6 +183,18 @@ impl Listener {
             config,
         });
         Ok(Self { socket, heartbeat, local_addr, shared })
+    }
+
+    /// Keeps what is refused in `quarantine`, before the message is acknowledged. What it cannot keep
+    /// is counted ([`Snapshot::quarantine_failed`]), and acknowledged all the same: a peer that sent
+    /// it again would only send the same bytes.
+    #[must_use]
+    pub fn with_quarantine(mut self, quarantine: Arc<dyn Quarantine>) -> Self {
+        // Nothing shares it before `run`.
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.quarantine = Some(quarantine);
+        }
+        self
     }
 
     /// The address it listens on; with port 0 in the configuration, the port that was chosen. On

@@ -4,18 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use logmon_core::{Reading, Timestamp};
+use logmon_core::{NewBatch, Reading, Timestamp};
 
-use super::frame::{Body, Parsed, parse};
+use super::frame::{Body, Parsed, parse, read_tag};
 use super::gather::Gather;
 use super::json::JsonScanner;
 use super::scan::{Scanner, Shape};
 use super::skip::Skip;
+use super::stream::Stream;
 use super::tags::Tags;
 use super::{AckWire, DecodeError, Message, Reason, Settings};
 
 mod interpret;
 mod locate;
+mod parts;
 
 use locate::Step;
 
@@ -40,6 +42,8 @@ pub struct Decoder {
     /// The message at the start of the buffer, once its end is known.
     located: Option<Located>,
     skip: Option<Skip>,
+    /// The message that is handed out in parts.
+    stream: Option<Stream>,
     /// A message that waits because gathered ones come first.
     waiting: Option<Message>,
     failed: Option<DecodeError>,
@@ -74,8 +78,13 @@ struct Garbage {
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a decoder either has a message or says what it needs")]
 pub enum Next {
-    /// A message.
+    /// A message. Together with the parts handed out since the last message it is one.
     Message(Message),
+    /// Events of a message too big to be held: nothing is to be kept of them before their message
+    /// comes, and nothing at all if the stream ends before.
+    Part(NewBatch),
+    /// The parts handed out are void. Their message is read on, refused, and comes later.
+    Void,
     /// More bytes are needed.
     NeedsBytes,
     /// The next message is compressed, or its metadata goes to many entries: call again when it
@@ -98,6 +107,7 @@ impl Decoder {
             json: JsonScanner::default(),
             located: None,
             skip: None,
+            stream: None,
             waiting: None,
             failed: None,
             tags: Tags::default(),
@@ -118,16 +128,37 @@ impl Decoder {
         self.buffer.len()
     }
 
+    /// How many bytes it holds: those in the buffer, and what it has made of others and not handed
+    /// out.
+    pub fn held(&self) -> usize {
+        self.buffer.len() + self.stream.as_ref().map_or(0, Stream::memory)
+    }
+
+    /// Refuses the message that is being handed out in parts: whoever takes them cannot. It is read
+    /// on to its end, and comes as one that was refused.
+    pub fn refuse_parts(&mut self, reason: Reason) {
+        if let Some(stream) = &mut self.stream {
+            stream.parted = 0;
+            stream.refuse(reason);
+        }
+    }
+
     /// How many bytes the message in the buffer is known to miss; zero where it does not tell.
     pub fn missing(&self) -> usize {
-        let base = self.skip.as_ref().map_or(0, |skip| skip.base);
+        let base = self.base();
         let end = base + self.buffer.len() as u64;
         usize::try_from(self.scanner.reach().saturating_sub(end)).unwrap_or(usize::MAX)
     }
 
+    /// How many bytes of the message at the start of the buffer are gone.
+    fn base(&self) -> u64 {
+        let stream = self.stream.as_ref().map(|stream| stream.base);
+        stream.or(self.skip.as_ref().map(|skip| skip.base)).unwrap_or(0)
+    }
+
     /// Whether the bytes so far end inside a message.
     pub fn is_inside_message(&self) -> bool {
-        self.skip.is_some() || !self.buffer.is_empty()
+        self.skip.is_some() || self.stream.is_some() || !self.buffer.is_empty()
     }
 
     /// How many bytes of the connection have been decoded.
@@ -154,6 +185,9 @@ impl Decoder {
         if let Some(message) = self.waiting.take() {
             return Ok(Next::Message(message));
         }
+        if let Some(next) = self.next_part() {
+            return Ok(next);
+        }
         let mut gather = None;
         let next = loop {
             match self.locate() {
@@ -167,6 +201,15 @@ impl Decoder {
                     break Next::NeedsBytes;
                 }
                 Ok(Step::Message(message)) => break Next::Message(message),
+                Ok(Step::Stream(payload)) => {
+                    self.stream = Some(self.begin_parts(payload));
+                    if is_filled(gather.as_ref()) {
+                        break Next::NeedsBytes;
+                    }
+                    if let Some(next) = self.next_part() {
+                        break next;
+                    }
+                }
                 Ok(Step::NeedsBytes) => break Next::NeedsBytes,
                 Err(_) if is_filled(gather.as_ref()) => break Next::NeedsBytes,
                 Err(error) => return Err(error),
@@ -208,7 +251,7 @@ impl Decoder {
             self.located = Some(at);
             return Some(Next::NeedsBytes);
         }
-        self.interpret(at, &parsed, room)
+        self.interpret(at, parsed, room)
     }
 
     /// Ends the connection for a message that the settings do not forgive.

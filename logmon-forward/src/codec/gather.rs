@@ -78,12 +78,15 @@ impl Gather {
         let pushed = self.index.push(&self.payload, start, reading);
         let has_event = pushed.is_ok();
         if let Err(error) = pushed {
-            self.payload.truncate(start);
             let reason = reason(error.kind);
+            let entry = self.payload.split_off(start);
             match error.kind {
                 logmon_core::EntryErrorKind::GroupMarker => self.oddities.group_markers += 1,
                 _ if settings.invalid_event == InvalidEvent::Close => return Err(reason),
-                _ => self.rejects.add(reason, (offset, 0), Some(&self.tag), frame),
+                _ => {
+                    let most = settings.limits.max_kept_entry_bytes;
+                    self.rejects.add(reason, (offset, 0), Some(&self.tag), (&entry, most));
+                }
             }
         }
         self.chunks.push(&parsed.options, frame, (first, has_event));
@@ -124,6 +127,8 @@ impl Gather {
             wire_bytes: self.wire_bytes,
             mode: Mode::Message,
             messages: self.messages,
+            parted: 0,
+            tag: None,
             batches,
             chunks: self.chunks,
             rejected: self.rejects.into_vec(),

@@ -9,6 +9,12 @@ pub(super) struct JsonScanner {
     deepest: u32,
     is_in_string: bool,
     is_escaped: bool,
+    /// How many commas stand between the elements of the outermost array, and where the last of
+    /// these elements begins.
+    commas: u32,
+    tail: Option<usize>,
+    /// The first byte of the second element.
+    second: Option<u8>,
 }
 
 impl JsonScanner {
@@ -26,7 +32,14 @@ impl JsonScanner {
                 }
                 continue;
             }
+            if self.depth == 1 && self.commas == 1 && self.second.is_none() && !is_blank(byte) {
+                self.second = Some(byte);
+            }
             match byte {
+                b',' if self.depth == 1 => {
+                    self.commas = self.commas.saturating_add(1);
+                    self.tail = Some(self.at);
+                }
                 b'"' => self.is_in_string = true,
                 b'[' | b'{' => {
                     self.depth = self.depth.saturating_add(1);
@@ -54,17 +67,33 @@ impl JsonScanner {
         self.deepest
     }
 
-    /// Tells that the bytes scanned so far have been thrown away.
-    pub(super) fn forget(&mut self) {
-        self.at = 0;
+    /// Where the last element of the outermost array begins, if that was not thrown away.
+    pub(super) fn tail(&self) -> Option<usize> {
+        self.tail
     }
+
+    /// Where the option of a whole message begins, if its last element is one.
+    pub(super) fn option(&self) -> Option<usize> {
+        let option = if self.second == Some(b'[') && self.commas < 3 { 2 } else { 3 };
+        self.tail.filter(|_| self.commas == option)
+    }
+
+    /// Tells that so many bytes at the start of those scanned so far have been thrown away.
+    pub(super) fn forget(&mut self, bytes: usize) {
+        self.at = self.at.saturating_sub(bytes);
+        self.tail = self.tail.and_then(|tail| tail.checked_sub(bytes));
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// The length of the blanks (and a byte order mark) at the start of `data`.
 pub(super) fn blanks(data: &[u8]) -> usize {
     let bom = if data.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let rest = data.get(bom..).unwrap_or_default();
-    bom + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count()
+    bom + rest.iter().take_while(|byte| is_blank(**byte)).count()
 }
 
 #[cfg(test)]

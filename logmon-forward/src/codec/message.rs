@@ -1,6 +1,6 @@
 //! What a decoder hands out.
 
-use logmon_core::NewBatch;
+use logmon_core::{NewBatch, Tag};
 
 use super::options::Options;
 use super::{AckWire, Class, Reject, write_ack};
@@ -17,6 +17,11 @@ pub struct Message {
     pub mode: Mode,
     /// How many messages it stands for.
     pub messages: u32,
+    /// How many events of it were handed out before, as [`super::Next::Part`]; they are to be
+    /// committed with this message.
+    pub parted: u64,
+    /// Its tag, where that is to be told: with [`Warning::Long`].
+    pub tag: Option<Tag>,
     /// The events, by tag. Nothing but heartbeats, signals and messages refused as a whole have
     /// none; only a message with batches nested in it has more than one.
     pub batches: Vec<NewBatch>,
@@ -56,6 +61,8 @@ impl Message {
             wire_bytes,
             mode: Mode::Unknown,
             messages: 1,
+            parted: 0,
+            tag: None,
             batches: Vec::new(),
             chunks: Chunks::default(),
             rejected: Vec::new(),
@@ -64,7 +71,7 @@ impl Message {
         }
     }
 
-    /// The number of events.
+    /// The number of events it holds, those handed out before not counted.
     pub fn events(&self) -> usize {
         self.batches.iter().map(|batch| batch.entries.len()).sum()
     }
@@ -105,6 +112,12 @@ pub enum Warning {
     /// The chunk id is neither str nor bin.
     #[error("a chunk id is neither text nor bytes, so it cannot be acknowledged")]
     ChunkType,
+    /// The message is longer than [`super::Settings::warn_message_bytes`].
+    #[error("a message is long")]
+    Long,
+    /// The metadata of the option came behind entries that had been handed out.
+    #[error("the metadata of the option stands behind entries too long to wait for it")]
+    MetadataTooLate,
     /// The bytes are not what `compressed` says, or compressed without saying so.
     #[error("the option `compressed` does not tell what the bytes are")]
     CompressionMismatch,
@@ -126,6 +139,8 @@ impl Warning {
             Self::ChunkTooLong => "chunk_too_long",
             Self::ChunkType => "chunk_type",
             Self::CompressionMismatch => "compression_mismatch",
+            Self::Long => "long_message",
+            Self::MetadataTooLate => "metadata_too_late",
             Self::OptionType => "option_type",
             Self::OptionTooBig => "option_too_big",
             Self::TimeOutOfRange => "time_out_of_range",
@@ -145,14 +160,36 @@ pub struct Oddities {
     pub nested_batches: u32,
     /// Messages with metrics or traces, dropped and acknowledged.
     pub signals: u32,
+    /// Messages whose option had metadata for entries that were handed out before it came.
+    pub metadata_too_late: u32,
+    /// Groups of Fluent Bit whose attributes are too long to be attached.
+    pub groups_too_long: u32,
     /// Times replaced by the receive time because 64 bits of nanoseconds cannot hold them.
     pub times_out_of_range: u32,
 }
 
 impl Oddities {
+    /// Adds what an index found.
     pub(super) fn add(&mut self, other: logmon_core::Oddities) {
-        self.extra_elements += other.extra_elements;
-        self.times_out_of_range += other.times_out_of_range;
+        self.add_all(Self {
+            extra_elements: other.extra_elements,
+            times_out_of_range: other.times_out_of_range,
+            ..Self::default()
+        });
+    }
+
+    pub(super) fn add_all(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.extra_elements, other.extra_elements),
+            (&mut self.group_markers, other.group_markers),
+            (&mut self.nested_batches, other.nested_batches),
+            (&mut self.signals, other.signals),
+            (&mut self.metadata_too_late, other.metadata_too_late),
+            (&mut self.groups_too_long, other.groups_too_long),
+            (&mut self.times_out_of_range, other.times_out_of_range),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
     }
 }
 

@@ -47,7 +47,7 @@ reasons! {
     EntryShape Entry "entry_shape" "an entry is not an array of time and record";
     /// The record of an entry is no map.
     EntryRecord Entry "entry_record" "the record of an entry is not a map";
-    /// The record of an entry is too long.
+    /// An entry is too long, or its record is.
     EntryRecordTooLong Entry "entry_record_too_long" "the record of an entry is too long";
     /// The time of an entry is none.
     EntryTime Entry "entry_time" "the time of an entry is not a number, an EventTime or nil";
@@ -74,6 +74,8 @@ reasons! {
     MetadataTooBig Message "metadata_too_big" "the metadata of the option is too big for so many entries";
     /// The second element is neither entries nor a time.
     PayloadType Message "payload_type" "the second element is neither entries nor a time";
+    /// The message carries metrics or traces, which the settings do not take.
+    SignalUnsupported Message "signal_unsupported" "the message carries metrics or traces";
     /// The message carries something other than logs, of an unknown kind.
     SignalUnknown Message "signal_unknown" "the message carries an unknown kind of signal";
     /// The tag is empty.

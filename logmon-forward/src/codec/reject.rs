@@ -1,8 +1,9 @@
 //! What was refused, with what a person needs to find the culprit.
 
+use bytes::Bytes;
 use logmon_core::Tag;
 
-use super::{Class, Reason};
+use super::{Limits, Reason};
 
 /// How many bytes of something refused are kept for the log line.
 pub const SAMPLE_BYTES: usize = 32;
@@ -24,6 +25,11 @@ pub struct Reject {
     pub tag: Option<Tag>,
     /// The first [`SAMPLE_BYTES`] of the first of them.
     pub sample: Vec<u8>,
+    /// The original bytes: refused entries one behind the other, or the message as it came; or
+    /// their beginning.
+    pub bytes: Bytes,
+    /// How many bytes there were.
+    pub full_bytes: u64,
 }
 
 /// Why a connection cannot be read any further. What was decoded before stays valid.
@@ -56,31 +62,73 @@ impl DecodeError {
 
 /// The refusals of one message, one element for each reason.
 #[derive(Debug, Default)]
-pub(super) struct Rejects(Vec<Reject>);
+pub(super) struct Rejects(Vec<Refused>);
+
+/// A refusal that may get more.
+#[derive(Debug)]
+struct Refused {
+    reject: Reject,
+    bytes: Vec<u8>,
+    is_full: bool,
+}
 
 impl Rejects {
     /// Adds one refusal. `at` is the offset of the message in the connection and that of the entry
-    /// in the payload.
+    /// in the payload; `most` is how many bytes are kept of all with this reason, of which the
+    /// last one is not cut unless it is the first as well.
     pub(super) fn add(
         &mut self,
         reason: Reason,
-        at: (u64, usize),
+        (offset, entry_offset): (u64, u64),
         tag: Option<&Tag>,
-        bytes: &[u8],
+        (bytes, most): (&[u8], usize),
     ) {
-        if let Some(known) = self.0.iter_mut().find(|known| known.reason == reason) {
-            known.count = known.count.saturating_add(1);
+        let known = self.0.iter().position(|known| known.reject.reason == reason);
+        let known = known.unwrap_or_else(|| {
+            let (tag, sample) = (tag.cloned(), sample(bytes));
+            let (count, full_bytes, bytes) = (0, 0, Bytes::new());
+            let reject =
+                Reject { reason, count, offset, entry_offset, tag, sample, bytes, full_bytes };
+            self.0.push(Refused { reject, bytes: Vec::new(), is_full: false });
+            self.0.len() - 1
+        });
+        let Some(known) = self.0.get_mut(known) else { return };
+        known.reject.count = known.reject.count.saturating_add(1);
+        known.reject.full_bytes += bytes.len() as u64;
+        if known.is_full {
             return;
         }
-        let (offset, entry_offset) = (at.0, at.1 as u64);
-        let (tag, sample) = (tag.cloned(), sample(bytes));
-        self.0.push(Reject { reason, count: 1, offset, entry_offset, tag, sample });
+        match bytes.get(..most.saturating_sub(known.bytes.len())) {
+            Some(cut) if cut.len() < bytes.len() => {
+                if known.bytes.is_empty() {
+                    known.bytes.extend_from_slice(cut);
+                }
+                known.is_full = true;
+            }
+            _ => known.bytes.extend_from_slice(bytes),
+        }
     }
 
-    /// How many whole messages were refused.
-    pub(super) fn messages(&self) -> u32 {
-        let messages = self.0.iter().filter(|reject| reject.reason.class() == Class::Message);
-        messages.map(|reject| reject.count).sum()
+    /// More bytes of the refusal that was added last with this reason.
+    pub(super) fn extend(&mut self, reason: Reason, bytes: &[u8], most: usize) {
+        let known = self.0.iter_mut().find(|known| known.reject.reason == reason);
+        let Some(known) = known else { return };
+        known.reject.full_bytes += bytes.len() as u64;
+        let room = if known.is_full { 0 } else { most.saturating_sub(known.bytes.len()) };
+        known.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        known.is_full |= bytes.len() > room;
+    }
+
+    /// The refusal of a whole message, of which `bytes` are kept of `full_bytes`.
+    pub(super) fn whole(
+        reason: Reason,
+        offset: u64,
+        tag: Option<&Tag>,
+        (bytes, full_bytes): (Bytes, u64),
+    ) -> Vec<Reject> {
+        let (tag, sample) = (tag.cloned(), sample(&bytes));
+        let (count, entry_offset) = (1, 0);
+        vec![Reject { reason, count, offset, entry_offset, tag, sample, bytes, full_bytes }]
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -88,7 +136,33 @@ impl Rejects {
     }
 
     pub(super) fn into_vec(self) -> Vec<Reject> {
-        self.0
+        let finish = |Refused { mut reject, bytes, .. }: Refused| {
+            reject.bytes = bytes.into();
+            reject
+        };
+        self.0.into_iter().map(finish).collect()
+    }
+}
+
+/// The first bytes of a message that is never held as a whole, for the quarantine.
+#[derive(Debug, Default)]
+pub(super) struct Start(Vec<u8>);
+
+impl Start {
+    /// Keeps what there is room for of the bytes from the message's offset `base` on.
+    pub(super) fn keep(&mut self, base: u64, bytes: &[u8], limits: &Limits) {
+        let known = usize::try_from(base).ok().and_then(|base| self.0.len().checked_sub(base));
+        let more = known.and_then(|known| bytes.get(known..)).unwrap_or_default();
+        let room = limits.max_kept_entry_bytes.saturating_sub(self.0.len());
+        self.0.extend_from_slice(more.get(..room).unwrap_or(more));
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.0.into()
     }
 }
 

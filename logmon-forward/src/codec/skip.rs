@@ -4,7 +4,7 @@ use logmon_core::Tag;
 
 use super::frame::likely_option;
 use super::options::Options;
-use super::reject::{Rejects, sample};
+use super::reject::{Rejects, Start};
 use super::scan::Shape;
 use super::{AckWire, Limits, Message, Reason};
 
@@ -15,13 +15,18 @@ pub(super) struct Skip {
     pub(super) base: u64,
     offset: u64,
     tag: Option<Tag>,
-    sample: Vec<u8>,
+    start: Start,
 }
 
 impl Skip {
-    /// Begins at a message whose first bytes are `start`, at `offset` of the connection.
-    pub(super) fn new(offset: u64, tag: Option<Tag>, start: &[u8]) -> Self {
-        Self { base: 0, offset, tag, sample: sample(start) }
+    /// Begins at a message at `offset` of the connection.
+    pub(super) fn new(offset: u64, tag: Option<Tag>) -> Self {
+        Self { base: 0, offset, tag, start: Start::default() }
+    }
+
+    /// Keeps what there is room for of `dropped`, the bytes from `base` on.
+    pub(super) fn keep(&mut self, dropped: &[u8], limits: &Limits) {
+        self.start.keep(self.base, dropped, limits);
     }
 
     /// Up to which byte of the message nothing is needed any more, of those from `base` up to
@@ -35,28 +40,31 @@ impl Skip {
         }
     }
 
-    /// The refusal, with the chunk id if the option was seen. `rest` are the bytes from `base` to
-    /// the end of the message.
+    /// The option in `rest`, the bytes from `base` to the end of the message, if it was not lost.
+    pub(super) fn option<'r>(&self, rest: &'r [u8], shape: &Shape) -> Option<&'r [u8]> {
+        let start = shape.start(likely_option(shape))?.checked_sub(self.base)?;
+        rest.get(usize::try_from(start).ok()?..)
+    }
+
+    /// The refusal of a message that ends `rest` bytes behind `base`, with the chunk id if the
+    /// option was seen.
     pub(super) fn finish(
         self,
-        rest: &[u8],
-        shape: &Shape,
+        rest: usize,
+        option: Option<&[u8]>,
         wire: AckWire,
         limits: &Limits,
     ) -> Message {
-        let end = self.base + rest.len() as u64;
+        let end = self.base + rest as u64;
         let mut message = Message::new(self.offset, end);
-        let start =
-            shape.start(likely_option(shape)).and_then(|start| start.checked_sub(self.base));
-        let start = start.and_then(|start| usize::try_from(start).ok());
-        if let Some(option) = start.and_then(|start| rest.get(start..)) {
+        if let Some(option) = option {
             let options = Options::read(option, 0..option.len(), wire, limits);
             message.chunks.push(&options, option, (0, false));
             message.warnings.extend(options.warning);
         }
-        let mut rejects = Rejects::default();
-        rejects.add(Reason::MessageTooBig, (self.offset, 0), self.tag.as_ref(), &self.sample);
-        message.rejected = rejects.into_vec();
+        let bytes = (self.start.into_bytes(), end);
+        message.rejected =
+            Rejects::whole(Reason::MessageTooBig, self.offset, self.tag.as_ref(), bytes);
         message
     }
 }

@@ -1,7 +1,11 @@
 //! From the tag on the wire to the tag of the events.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use logmon_core::Tag;
 
+use super::limits::InvalidTag;
 use super::{EmptyTag, Reason, Settings};
 
 /// How many tags a connection remembers. Most peers send few, and a shared text costs nothing.
@@ -38,17 +42,37 @@ pub(super) fn make(raw: &[u8], settings: &Settings) -> Result<Tag, Reason> {
     if raw.len() > settings.limits.max_tag_bytes {
         return Err(Reason::TagTooLong);
     }
-    let text = std::str::from_utf8(raw).map_err(|_| Reason::TagEncoding)?;
+    let text = match (std::str::from_utf8(raw), settings.invalid_tag) {
+        (Ok(text), _) => Cow::Borrowed(text),
+        (Err(_), InvalidTag::Escape) => Cow::Owned(escape(raw)),
+        (Err(_), InvalidTag::Reject) => return Err(Reason::TagEncoding),
+    };
+    if text.len() > settings.limits.max_tag_bytes {
+        return Err(Reason::TagTooLong);
+    }
     let tag = match (&settings.tag, &settings.empty_tag) {
         (Some(tag), _) => tag.clone(),
         (None, EmptyTag::Replace(tag)) if text.is_empty() => tag.clone(),
         (None, EmptyTag::Reject) if text.is_empty() => return Err(Reason::TagEmpty),
-        (None, _) => Tag::from(text),
+        (None, _) => Tag::from(text.as_ref()),
     };
     match &settings.add_tag_prefix {
         Some(prefix) => Ok(format!("{prefix}.{tag}").into()),
         None => Ok(tag),
     }
+}
+
+/// A text for bytes that are none.
+fn escape(raw: &[u8]) -> String {
+    let mut text = String::with_capacity(raw.len() + 8);
+    for chunk in raw.utf8_chunks() {
+        text.push_str(&chunk.valid().replace('%', "%25"));
+        for byte in chunk.invalid() {
+            // Writing to a string does not fail.
+            let _written = write!(text, "%{byte:02X}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -82,6 +106,16 @@ mod tests {
         assert_eq!(resolve(&settings, &[b'a'; 4096]).map(|tag| tag.len()), Ok(4096));
         settings.empty_tag = EmptyTag::Replace("none".into());
         assert_eq!(resolve(&settings, b""), Ok("none".into()));
+    }
+
+    /// F-123: bytes that are no text can be told from the tag they became.
+    #[test]
+    fn escapes_what_is_no_text() {
+        let mut settings = Settings { invalid_tag: InvalidTag::Escape, ..Settings::default() };
+        assert_eq!(resolve(&settings, b"a\xff.%\xc3\xa4\xc3"), Ok("a%FF.%25\u{e4}%C3".into()));
+        assert_eq!(resolve(&settings, b"a%b"), Ok("a%b".into()));
+        settings.limits.max_tag_bytes = 5;
+        assert_eq!(resolve(&settings, b"\xff\xff"), Err(Reason::TagTooLong));
     }
 
     #[test]

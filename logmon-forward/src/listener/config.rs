@@ -64,7 +64,8 @@ pub struct ListenerConfig {
     /// system chooses.
     pub receive_buffer_size: Option<usize>,
     /// What all connections together may hold of bytes read and not yet durable. Default 64 MiB.
-    /// A single message beyond it is let through alone.
+    /// What cannot be had in parts, such as an entry of 32 MiB or the window of a zstd frame, is let
+    /// through beyond it, on one connection at a time.
     pub max_memory_bytes: usize,
     /// What one connection may hold of it, the index over its events and its acknowledgements
     /// included. These are known only when a message has been decoded, so the last read may go
@@ -110,6 +111,19 @@ pub struct UnixSocket {
     pub path: PathBuf,
     /// The mode of its file. Peers need to write it; `0o660` lets the group in.
     pub mode: u32,
+}
+
+impl ListenerConfig {
+    /// How a connection reads: a message that would take most of what it may hold is handed out in
+    /// parts.
+    pub(super) fn decoder_settings(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        let limits = &mut settings.limits;
+        let memory = self.max_in_flight_bytes.min(self.max_memory_bytes);
+        limits.max_buffered_bytes = limits.max_buffered_bytes.min(memory / 4 * 3);
+        limits.part_bytes = limits.part_bytes.min(memory / 8).max(1);
+        settings
+    }
 }
 
 impl Default for ListenerConfig {

@@ -25,10 +25,13 @@ use crate::transport::{Peer, ReadHalf, WriteHalf};
 mod append;
 mod ending;
 mod log;
+mod quarantine;
 mod recognise;
 mod retire;
+mod stage;
 
 use retire::Retirement;
+use stage::Staged;
 
 /// The first read, and the least.
 const MIN_READ: usize = 8 << 10;
@@ -52,6 +55,8 @@ pub(super) struct Connection {
     origin: Origin,
     decoder: Decoder,
     credit: Credit,
+    /// The message that is too big for memory, as far as it has come.
+    staging: Option<Staged>,
     stop: Stop,
     patience: Patience,
     retirement: Retirement,
@@ -171,6 +176,7 @@ impl Connection {
             origin: shared.dedupe.admit(PeerId::of(peer.ip())),
             decoder,
             credit: shared.budget.credit(shared.config.max_in_flight_bytes),
+            staging: None,
             stop: Stop { stopped, grace: shared.config.close_timeout, deadline: None },
             patience: Patience::new(stall, config.min_message_rate, whole),
             retirement: Retirement::new(config),
@@ -211,11 +217,11 @@ impl Connection {
             }
             let is_inside = self.decoder.is_inside_message();
             let bytes = self.next_read();
-            self.reach(self.decoder.buffered() + bytes, is_inside).await?;
+            self.reach(self.decoder.held() + bytes, is_inside).await?;
             if self.read(bytes)? {
                 self.decode().await?;
             }
-            self.credit.keep(self.decoder.buffered());
+            self.credit.keep(self.decoder.held());
             if !self.decoder.is_inside_message() {
                 self.patience.renew();
             }
@@ -293,7 +299,8 @@ impl Connection {
         // At the end of a connection nothing of the next message, which another will bring.
         let least = if self.retirement.is_due() { 1 } else { self.read_bytes };
         let bytes = missing.max(least);
-        if buffered >= limit { bytes } else { bytes.min((limit - buffered).max(1)) }
+        let held = self.decoder.held();
+        if held >= limit { bytes } else { bytes.min((limit - held).max(1)) }
     }
 
     /// Waits for room in the budget.
@@ -346,15 +353,17 @@ impl Connection {
     async fn decode(&mut self) -> Result<(), Ending> {
         let received = Timestamp::now();
         loop {
-            let buffered = self.decoder.buffered();
-            match self.decoder.next_message(received, self.credit.room(buffered)) {
+            let held = self.decoder.held();
+            match self.decoder.next_message(received, self.credit.room(held)) {
                 Ok(Next::Message(message)) => {
                     self.retirement.count(u64::from(message.messages));
                     self.take(message).await?;
                 }
+                Ok(Next::Part(batch)) => self.stage(batch).await?,
+                Ok(Next::Void) => self.staging = None,
                 Ok(Next::NeedsBytes) => return Ok(()),
                 Ok(Next::NeedsRoom(room)) => {
-                    self.reach(buffered.saturating_add(room), true).await?;
+                    self.reach(held.saturating_add(room), true).await?;
                 }
                 Err(error) => return Err(Ending::Fault(error)),
             }

@@ -100,6 +100,16 @@ counters! {
     nested_batches,
     /// Messages with metrics or traces, dropped and acknowledged.
     signals_dropped,
+    /// Messages too big for memory that went through staging.
+    staged,
+    /// Messages whose option had metadata for entries that were staged before it came.
+    metadata_too_late,
+    /// Groups of Fluent Bit whose attributes were too long to be attached.
+    groups_too_long,
+    /// What was refused and is in the quarantine, by message and reason.
+    quarantined,
+    /// What was refused and could not be kept in the quarantine.
+    quarantine_failed,
     /// Times that cannot be held, replaced by the receive time.
     times_out_of_range,
 }
@@ -142,7 +152,8 @@ impl Stats {
             }
         }
         Self::add(&self.messages, u64::from(message.messages));
-        Self::add(&self.events, message.events() as u64 + refused);
+        Self::add(&self.events, message.events() as u64 + message.parted + refused);
+        Self::add(&self.staged, u64::from(message.parted > 0));
         if refused > 0 {
             Self::add(&self.rejected_events, refused);
         }
@@ -159,6 +170,8 @@ impl Stats {
             (&self.extra_elements, oddities.extra_elements),
             (&self.group_markers, oddities.group_markers),
             (&self.nested_batches, oddities.nested_batches),
+            (&self.metadata_too_late, oddities.metadata_too_late),
+            (&self.groups_too_long, oddities.groups_too_long),
             (&self.signals_dropped, oddities.signals),
             (&self.times_out_of_range, oddities.times_out_of_range),
         ] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use logmon_core::{Event as _, GroupBuilder, Timestamp};
+use logmon_core::{Event as _, GroupBuilder, NewBatch, Timestamp};
 use logmon_forward::codec::{DecodeError, Decoder, Message, Next, Settings};
 use rmpv::Value as V;
 
@@ -33,18 +33,26 @@ pub(crate) fn decoder(settings: Settings) -> Decoder {
     Decoder::new(Arc::new(settings))
 }
 
-/// Everything a decoder makes of bytes that come in pieces.
+/// Everything a decoder makes of bytes that come in pieces. The parts of a message are put in front
+/// of its batches.
 pub(crate) fn decode_pieces<'a>(
     settings: Settings,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Message>, Option<DecodeError>) {
     let mut decoder = decoder(settings);
-    let mut messages = Vec::new();
+    let (mut messages, mut parts) = (Vec::new(), Vec::new());
     for piece in pieces {
         decoder.buffer().extend_from_slice(piece);
         loop {
             match decoder.next_message(Timestamp::from_nanos(RECEIVED), usize::MAX) {
-                Ok(Next::Message(message)) => messages.push(message),
+                Ok(Next::Message(mut message)) => {
+                    let events: usize = parts.iter().map(parted).sum();
+                    assert_eq!(message.parted, events as u64);
+                    message.batches.splice(..0, parts.drain(..));
+                    messages.push(message);
+                }
+                Ok(Next::Part(batch)) => parts.push(batch),
+                Ok(Next::Void) => parts.clear(),
                 Ok(Next::NeedsBytes) => break,
                 Ok(Next::NeedsRoom(room)) => panic!("{room} bytes although all were given"),
                 Err(error) => return (messages, Some(error)),
@@ -52,6 +60,10 @@ pub(crate) fn decode_pieces<'a>(
         }
     }
     (messages, None)
+}
+
+fn parted(batch: &NewBatch) -> usize {
+    batch.entries.len()
 }
 
 /// The messages in bytes that are all right as a stream.

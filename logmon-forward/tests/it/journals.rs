@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use logmon_core::{
-    AppendError, BoxFuture, Commit, Committed, Epoch, Group, Journal, NewBatch, Position, Promise,
-    ReadError, SeenChunk, Timestamp,
+    AppendError, BoxFuture, Commit, Committed, Epoch, Fingerprint, Group, Journal, NewBatch,
+    Position, Promise, Quarantine, QuarantineError, Quarantined, ReadError, SeenChunk, Staging,
+    Timestamp,
 };
 use tokio::sync::watch;
 use tracing::field::{Field, Visit};
@@ -14,14 +15,38 @@ use tracing::span;
 
 /// Keeps promises until it is told to.
 #[derive(Debug)]
-pub(crate) struct HandJournal {
+pub(crate) struct HandJournal(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     state: Mutex<State>,
     appended: watch::Sender<usize>,
+    /// How many stagings were begun, pushed to, committed and dropped.
+    staged: watch::Sender<Staged>,
+}
+
+/// What has become of stagings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Staged {
+    pub(crate) begun: usize,
+    pub(crate) pushed: usize,
+    pub(crate) committed: usize,
+    pub(crate) dropped: usize,
+}
+
+/// A message on its way into a [`HandJournal`].
+#[derive(Debug)]
+struct HandStaging {
+    shared: Arc<Shared>,
+    batches: Vec<NewBatch>,
+    is_committed: bool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     refusals: VecDeque<AppendError>,
+    stage_refusals: VecDeque<AppendError>,
+    push_refusals: VecDeque<AppendError>,
     batches: Vec<NewBatch>,
     promises: Vec<Option<Promise>>,
     unresolved_bytes: usize,
@@ -32,7 +57,11 @@ struct State {
 
 impl Default for HandJournal {
     fn default() -> Self {
-        Self { state: Mutex::default(), appended: watch::Sender::new(0) }
+        Self(Arc::new(Shared {
+            state: Mutex::default(),
+            appended: watch::Sender::new(0),
+            staged: watch::Sender::new(Staged::default()),
+        }))
     }
 }
 
@@ -43,24 +72,41 @@ pub(crate) fn position(seq: u64) -> Position {
 impl HandJournal {
     /// One that got these chunks before it was opened.
     pub(crate) fn remembering(chunks: Vec<SeenChunk>) -> Self {
-        let state = State { chunks, ..State::default() };
-        Self { state: Mutex::new(state), ..Self::default() }
+        let journal = Self::default();
+        journal.0.state.lock().unwrap().chunks = chunks;
+        journal
     }
 
     /// The next appends come to these errors, at once.
     pub(crate) fn refuse(&self, errors: impl IntoIterator<Item = AppendError>) {
-        self.state.lock().unwrap().refusals.extend(errors);
+        self.0.state.lock().unwrap().refusals.extend(errors);
+    }
+
+    /// The next stagings, and the next pushes, come to these errors.
+    pub(crate) fn refuse_staging(
+        &self,
+        begins: impl IntoIterator<Item = AppendError>,
+        pushes: impl IntoIterator<Item = AppendError>,
+    ) {
+        let mut state = self.0.state.lock().unwrap();
+        state.stage_refusals.extend(begins);
+        state.push_refusals.extend(pushes);
+    }
+
+    /// Waits until this holds of the stagings.
+    pub(crate) async fn wait_for_staged(&self, is_there: impl FnMut(&Staged) -> bool) -> Staged {
+        *self.0.staged.subscribe().wait_for(is_there).await.unwrap()
     }
 
     /// Waits until so many batches have come in all.
     pub(crate) async fn wait_for(&self, batches: usize) {
-        self.appended.subscribe().wait_for(|appended| *appended >= batches).await.unwrap();
+        self.0.appended.subscribe().wait_for(|appended| *appended >= batches).await.unwrap();
     }
 
     /// Makes a batch durable, or says why not.
     pub(crate) fn resolve(&self, batch: usize, result: Result<(), AppendError>) {
         let promise = {
-            let mut state = self.state.lock().unwrap();
+            let mut state = self.0.state.lock().unwrap();
             state.unresolved_bytes -= state.batches[batch].entries.payload().len();
             state.promises[batch].take().unwrap()
         };
@@ -68,21 +114,21 @@ impl HandJournal {
     }
 
     pub(crate) fn batches(&self) -> Vec<NewBatch> {
-        self.state.lock().unwrap().batches.clone()
+        self.0.state.lock().unwrap().batches.clone()
     }
 
     pub(crate) fn events(&self) -> usize {
-        self.state.lock().unwrap().batches.iter().map(|batch| batch.entries.len()).sum()
+        self.0.state.lock().unwrap().batches.iter().map(|batch| batch.entries.len()).sum()
     }
 
     pub(crate) fn most_unresolved_bytes(&self) -> usize {
-        self.state.lock().unwrap().most_unresolved_bytes
+        self.0.state.lock().unwrap().most_unresolved_bytes
     }
 }
 
 impl Journal for HandJournal {
     fn append(&self, batch: NewBatch) -> Commit {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.0.state.lock().unwrap();
         if let Some(error) = state.refusals.pop_front() {
             return Commit::ready(Err(error));
         }
@@ -91,16 +137,26 @@ impl Journal for HandJournal {
         state.most_unresolved_bytes = state.most_unresolved_bytes.max(state.unresolved_bytes);
         state.batches.push(batch);
         state.promises.push(Some(promise));
-        self.appended.send_replace(state.batches.len());
+        self.0.appended.send_replace(state.batches.len());
         commit
     }
 
-    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn logmon_core::Staging>, AppendError>> {
-        Box::pin(std::future::ready(Err(AppendError::Closed)))
+    fn stage(&self) -> BoxFuture<'_, Result<Box<dyn Staging>, AppendError>> {
+        let refusal = self.0.state.lock().unwrap().stage_refusals.pop_front();
+        let staging = refusal.map_or_else(
+            || {
+                self.0.staged.send_modify(|staged| staged.begun += 1);
+                let shared = self.0.clone();
+                Ok(Box::new(HandStaging { shared, batches: Vec::new(), is_committed: false })
+                    as Box<dyn Staging>)
+            },
+            Err,
+        );
+        Box::pin(std::future::ready(staging))
     }
 
     fn chunks_since(&self, since: Timestamp) -> BoxFuture<'_, Result<Vec<SeenChunk>, ReadError>> {
-        let chunks = self.state.lock().unwrap().chunks.clone();
+        let chunks = self.0.state.lock().unwrap().chunks.clone();
         let chunks = chunks.into_iter().filter(|chunk| chunk.received >= since).collect();
         Box::pin(std::future::ready(Ok(chunks)))
     }
@@ -119,6 +175,82 @@ impl Journal for HandJournal {
 
     fn advanced(&self, _: u64) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
+    }
+}
+
+impl Staging for HandStaging {
+    fn push(&mut self, batch: NewBatch) -> BoxFuture<'_, Result<(), AppendError>> {
+        let refusal = self.shared.state.lock().unwrap().push_refusals.pop_front();
+        let pushed = refusal.map_or(Ok(()), Err);
+        if pushed.is_ok() {
+            self.batches.push(batch);
+            self.shared.staged.send_modify(|staged| staged.pushed += 1);
+        }
+        Box::pin(std::future::ready(pushed))
+    }
+
+    /// All batches count as appended, with the promise at the last one.
+    fn commit(mut self: Box<Self>, _: Vec<Fingerprint>) -> Commit {
+        self.is_committed = true;
+        let (promise, commit) = Commit::pending();
+        let mut state = self.shared.state.lock().unwrap();
+        for batch in self.batches.drain(..) {
+            state.unresolved_bytes += batch.entries.payload().len();
+            state.batches.push(batch);
+            state.promises.push(None);
+        }
+        *state.promises.last_mut().unwrap() = Some(promise);
+        self.shared.appended.send_replace(state.batches.len());
+        drop(state);
+        self.shared.staged.send_modify(|staged| staged.committed += 1);
+        commit
+    }
+}
+
+impl Drop for HandStaging {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            self.shared.staged.send_modify(|staged| staged.dropped += 1);
+        }
+    }
+}
+
+/// Keeps what it is given, unless it is told to fail.
+#[derive(Debug, Default)]
+pub(crate) struct HandQuarantine {
+    items: Mutex<Vec<Quarantined>>,
+    /// Closed while nothing may be kept.
+    gate: Option<Arc<tokio::sync::Semaphore>>,
+    is_broken: bool,
+}
+
+impl HandQuarantine {
+    /// Keeps nothing until the gate has a permit for each item.
+    pub(crate) fn behind(gate: &Arc<tokio::sync::Semaphore>) -> Arc<Self> {
+        Arc::new(Self { gate: Some(gate.clone()), ..Self::default() })
+    }
+
+    pub(crate) fn broken() -> Arc<Self> {
+        Arc::new(Self { is_broken: true, ..Self::default() })
+    }
+
+    pub(crate) fn items(&self) -> Vec<Quarantined> {
+        self.items.lock().unwrap().clone()
+    }
+}
+
+impl Quarantine for HandQuarantine {
+    fn put(&self, item: Quarantined) -> BoxFuture<'_, Result<(), QuarantineError>> {
+        Box::pin(async move {
+            if let Some(gate) = &self.gate {
+                gate.acquire().await.unwrap().forget();
+            }
+            if self.is_broken {
+                return Err(QuarantineError("the disk is full".into()));
+            }
+            self.items.lock().unwrap().push(item);
+            Ok(())
+        })
     }
 }
 

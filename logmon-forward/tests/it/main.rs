@@ -19,6 +19,8 @@ mod listener;
 mod oracle;
 mod properties;
 mod sender;
+mod server;
+mod staging;
 mod tls;
 mod transport;
 mod udp;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use logmon_forward::codec::{DecodeError, Message, Settings};
+use logmon_forward::codec::{Class, DecodeError, Message, Settings};
 use proptest::prelude::*;
 use rmpv::Value as V;
 
@@ -16,6 +16,8 @@ struct Outcome {
     events: Vec<Event>,
     chunks: Vec<Vec<u8>>,
     refused: BTreeMap<&'static str, u32>,
+    /// The original bytes of what was refused, by reason and message.
+    kept: Vec<(&'static str, u64, Vec<u8>, u64)>,
     error: Option<(&'static str, u64)>,
     messages: u32,
 }
@@ -25,13 +27,43 @@ fn outcome((messages, error): (Vec<Message>, Option<DecodeError>)) -> Outcome {
     for (reason, count) in refused(&messages) {
         *all.entry(reason).or_default() += count;
     }
+    let rejects = messages.iter().flat_map(|message| &message.rejected);
+    let mut kept: Vec<_> = rejects
+        .map(|reject| {
+            let offset = match reject.reason.class() {
+                // Single-event messages are gathered, which depends on the pieces.
+                Class::Entry => 0,
+                _ => reject.offset,
+            };
+            (reject.reason.code(), offset, reject.bytes.to_vec(), reject.full_bytes)
+        })
+        .collect();
+    kept = merged(kept);
     Outcome {
+        kept,
         events: events(&messages),
         chunks: chunks(&messages),
         refused: all,
         error: error.map(|error| (error.reason.code(), error.offset)),
         messages: messages.iter().map(|message| message.messages).sum(),
     }
+}
+
+/// Refused entries that follow each other joined, wherever batches were cut.
+fn merged(kept: Vec<(&'static str, u64, Vec<u8>, u64)>) -> Vec<(&'static str, u64, Vec<u8>, u64)> {
+    let mut all: Vec<(&'static str, u64, Vec<u8>, u64)> = Vec::new();
+    for (code, offset, bytes, full) in kept {
+        let same = all.iter_mut().find(|known| (known.0, known.1, offset) == (code, 0, 0));
+        match same {
+            Some(known) => {
+                known.2.extend(bytes);
+                known.3 += full;
+            }
+            None => all.push((code, offset, bytes, full)),
+        }
+    }
+    all.sort_by_key(|(code, offset, ..)| (*code, *offset));
+    all
 }
 
 fn cut<'b>(bytes: &'b [u8], cuts: &[prop::sample::Index]) -> Vec<&'b [u8]> {
@@ -45,6 +77,20 @@ fn small_limits() -> Settings {
     let mut settings = Settings::default();
     settings.limits.max_message_bytes = 200;
     settings.limits.max_gathered_messages = 3;
+    settings
+}
+
+/// Nearly every message with entries is handed out in parts.
+fn small_parts(mut settings: Settings) -> Settings {
+    settings.limits.max_buffered_bytes = 20;
+    settings.limits.part_bytes = 50;
+    settings
+}
+
+/// The same, where messages may be held and some are not.
+fn medium_parts(mut settings: Settings) -> Settings {
+    settings.limits.max_buffered_bytes = 120;
+    settings.limits.part_bytes = 1;
     settings
 }
 
@@ -212,6 +258,33 @@ proptest! {
             let whole = outcome(decode_pieces(settings.clone(), [&bytes[..]]));
             let pieces = outcome(decode_pieces(settings, cut(&bytes, &cuts)));
             prop_assert_eq!(pieces, whole);
+        }
+    }
+
+    /// What is handed out in parts comes to the same as what is held, in any pieces: the same
+    /// events in the same order, refusals with the same bytes, and ids.
+    #[test]
+    fn parts_are_the_same_as_a_whole(
+        valid in any_stream(),
+        faulty in any_faulty_stream(),
+        damage in prop::option::of((any::<prop::sample::Index>(), 1u8..)),
+        cuts in cuts(),
+    ) {
+        let mut bytes = [valid, faulty].concat();
+        if let Some((at, change)) = damage {
+            let at = at.index(bytes.len());
+            bytes[at] ^= change;
+        }
+        for settings in [Settings::default(), small_limits()] {
+            let held = outcome(decode_pieces(settings.clone(), [&bytes[..]]));
+            for parted in [small_parts(settings.clone()), medium_parts(settings.clone())] {
+                let whole = outcome(decode_pieces(parted.clone(), [&bytes[..]]));
+                prop_assert_eq!(&whole, &held);
+                let pieces = outcome(decode_pieces(parted.clone(), cut(&bytes, &cuts)));
+                prop_assert_eq!(&pieces, &held);
+                let bytewise = outcome(decode_pieces(parted, bytes.chunks(1)));
+                prop_assert_eq!(&bytewise, &held);
+            }
         }
     }
 

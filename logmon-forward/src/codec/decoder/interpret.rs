@@ -3,14 +3,17 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use logmon_core::Tag;
 use logmon_core::msgpack::Cursor;
 
 use super::{Decoder, Located, Next};
 use crate::codec::frame::{Body, Parsed};
 use crate::codec::inflate::{Compression, InflateError, inflate, sniff};
-use crate::codec::options::{Compressed, Signal};
+use crate::codec::limits::Signals;
+use crate::codec::options::{Compressed, Options, Signal};
 use crate::codec::reject::Rejects;
-use crate::codec::walk::{Found, Walk};
+use crate::codec::stream::{Payload, Streamable};
+use crate::codec::walk::{Sorted, Stop, Walk, Walked};
 use crate::codec::{DecodeError, InvalidEvent, Message, Mode, Reason, Warning};
 
 /// The first room asked for is this many times the compressed bytes, which most logs fit in, and
@@ -22,127 +25,207 @@ const MORE_ROOM: usize = 4;
 /// Deflate cannot make more than this of one byte.
 const MAX_DEFLATE_RATIO: usize = 1032;
 
-/// What stands in the place of the payload.
-enum Payload {
-    Bytes(Bytes, Mode),
-    Inflated(Vec<u8>, Mode, bool),
-    Refused(Reason, Mode),
+/// What is known of a message beside its entries.
+pub(super) struct Facts {
+    pub(super) tag: Option<Tag>,
+    pub(super) options: Options,
+}
+
+/// What a payload comes to.
+enum Outcome {
+    /// All of the range of the frame is entries.
+    Whole(logmon_core::Index),
+    /// All of the decompressed bytes are.
+    Inflated(Vec<u8>, logmon_core::Index),
+    Sorted(Sorted),
+    Refused(Reason),
+    NeedsRoom(usize),
+    TooMuch,
 }
 
 impl Decoder {
     /// Interprets a frame that is not [`Body::Message`] and lets go of it, unless it needs room.
     /// `None` for a heartbeat.
-    pub(super) fn interpret(&mut self, at: Located, parsed: &Parsed, room: usize) -> Option<Next> {
+    pub(super) fn interpret(&mut self, at: Located, parsed: Parsed, room: usize) -> Option<Next> {
         let frame = at.msgpack.as_deref().or(self.buffer.get(..at.len)).unwrap_or_default();
         let mut message = Message::new(self.offset, at.len as u64);
-        let start = frame.get(..64).unwrap_or(frame).to_vec();
         message.chunks.push(&parsed.options, frame, (0, true));
         message.warnings.extend(parsed.options.warning);
         message.oddities.extra_elements += u32::from(parsed.has_extra);
-        let metadata = parsed.options.metadata.clone();
-        let metadata = metadata.and_then(|range| frame.get(range)).map(<[u8]>::to_vec);
-        let payload = match &parsed.body {
-            Body::Forward(range) | Body::Packed(range) => {
-                let bytes = frame.get(range.clone()).unwrap_or_default();
-                let (mode, compression) = match &parsed.body {
-                    Body::Packed(_) => (Mode::Packed, compression(bytes, parsed, &mut message)),
-                    _ => (Mode::Forward, None),
-                };
-                match self.try_prepare(bytes, (mode, compression), metadata.as_deref(), room) {
-                    Ok(None) => Some(self.cut(at, range.clone(), mode)),
-                    Ok(payload) => {
-                        self.consume(at.len);
-                        payload
-                    }
-                    Err(needed) => {
-                        self.located = Some(at);
-                        return Some(Next::NeedsRoom(needed));
-                    }
-                }
+        let Parsed { tag, body, options, .. } = parsed;
+        let facts = Facts { tag, options };
+        let range = match body {
+            Body::Forward(range) => {
+                message.mode = Mode::Forward;
+                range
             }
-            _ => {
+            Body::Packed(range) => {
+                message.mode = Mode::Packed;
+                range
+            }
+            Body::Rejected(reason) => {
+                let original = self.cut(&at);
+                let message = self.finish_refused(message, reason, &facts, || original);
+                return message.map(Next::Message);
+            }
+            Body::Signal => {
+                let original = self.cut(&at);
+                return self.finish_signal(message, &facts, || original).map(Next::Message);
+            }
+            Body::Heartbeat | Body::Message(_) => {
                 self.consume(at.len);
-                None
+                return (!message.chunks.is_empty()).then_some(Next::Message(message));
             }
         };
-        let rejects = match (payload, &parsed.body) {
-            (Some(payload), _) => self.read(&mut message, payload, parsed, metadata.as_deref()),
-            (None, Body::Rejected(reason)) => refusal(*reason, &message, parsed, &start),
-            (None, Body::Signal) => {
-                message.oddities.signals += 1;
-                Rejects::default()
+        match self.read(frame, range.clone(), (&mut message, &facts), room) {
+            Outcome::NeedsRoom(needed) => {
+                self.located = Some(at);
+                Some(Next::NeedsRoom(needed))
             }
-            (None, _) if message.chunks.is_empty() => return None,
-            (None, _) => Rejects::default(),
-        };
-        self.finish(message, parsed, rejects, &start).map(Next::Message)
+            Outcome::TooMuch => self.begin_whole(&at, &facts, message),
+            Outcome::Refused(reason) => {
+                let original = self.cut(&at);
+                let message = self.finish_refused(message, reason, &facts, || original);
+                message.map(Next::Message)
+            }
+            Outcome::Whole(index) => {
+                let payload = self.cut_payload(&at, range);
+                self.finish_clean(message, payload, index, &facts)
+            }
+            Outcome::Inflated(bytes, index) => {
+                self.consume(at.len);
+                self.finish_clean(message, bytes.into(), index, &facts)
+            }
+            Outcome::Sorted(sorted) => {
+                let original = self.cut(&at);
+                message.oddities.add_all(sorted.oddities);
+                message.batches = sorted.batches.into();
+                self.finish(message, sorted.rejects, &facts, || original).map(Next::Message)
+            }
+        }
     }
 
-    /// Reads the entries of a payload into the message.
+    /// Reads the entries in a range of a frame.
     fn read(
-        &mut self,
-        message: &mut Message,
-        payload: Payload,
-        parsed: &Parsed,
-        metadata: Option<&[u8]>,
-    ) -> Rejects {
-        let (bytes, has_garbage) = match payload {
-            Payload::Refused(reason, mode) => {
-                message.mode = mode;
-                return refusal(reason, message, parsed, &[]);
-            }
-            Payload::Bytes(bytes, mode) => {
-                message.mode = mode;
-                (bytes, false)
-            }
-            Payload::Inflated(bytes, mode, has_garbage) => {
-                message.mode = mode;
-                (bytes.into(), has_garbage)
-            }
+        &self,
+        frame: &[u8],
+        range: Range<usize>,
+        (message, facts): (&mut Message, &Facts),
+        room: usize,
+    ) -> Outcome {
+        let bytes = frame.get(range).unwrap_or_default();
+        let compression = match message.mode {
+            Mode::Packed => sniff(bytes),
+            _ => None,
         };
-        let Some(tag) = &parsed.tag else { return Rejects::default() };
-        let walk = Walk {
+        if message.mode == Mode::Packed && !bytes.is_empty() {
+            facts.options.compare(compression, message);
+        }
+        let metadata = facts.options.metadata.clone().and_then(|range| frame.get(range));
+        let Some(tag) = &facts.tag else { return Outcome::Refused(Reason::TagType) };
+        let walk = |mode| Walk {
             reading: &self.reading,
             tag,
             offset: message.offset,
             entry_bytes: self.entry_bytes,
             metadata,
-            is_array: message.mode == Mode::Forward,
+            is_array: mode == Mode::Forward,
             settings: &self.settings,
         };
-        let Found { batches, mut rejects, oddities, .. } = match walk.run(&bytes) {
-            Ok(found) => found,
-            Err(reason) => return refusal(reason, message, parsed, &bytes),
+        let Some(compression) = compression else {
+            if let Some(outcome) = self.spread(bytes, metadata, room) {
+                return outcome;
+            }
+            return match walk(message.mode).run(bytes) {
+                Ok(Walked::Clean(index)) => Outcome::Whole(index),
+                Ok(Walked::Sorted(sorted)) => Outcome::Sorted(sorted),
+                Err(stop) => stop.into(),
+            };
+        };
+        message.mode = match compression {
+            Compression::Gzip => Mode::Gzip,
+            Compression::Zstd => Mode::Zstd,
+        };
+        let (bytes, has_garbage) = match self.try_inflate(bytes, compression, room) {
+            Ok(inflated) => inflated,
+            Err(outcome) => return *outcome,
+        };
+        if let Some(outcome) = self.spread(&bytes, metadata, room) {
+            return outcome;
+        }
+        let walk = walk(message.mode);
+        let mut sorted = match walk.run(&bytes) {
+            Ok(Walked::Clean(index)) if !has_garbage => return Outcome::Inflated(bytes, index),
+            Ok(Walked::Clean(index)) => {
+                let mut sorted = Sorted::default();
+                sorted.oddities.add(index.oddities());
+                let end = bytes.len() as u64;
+                sorted.reject(&walk, Reason::TrailingGarbage, end, &[]);
+                if !index.is_empty() {
+                    sorted.batches.push_back(walk.batch(bytes.into(), index));
+                }
+                return Outcome::Sorted(sorted);
+            }
+            Ok(Walked::Sorted(sorted)) => sorted,
+            Err(stop) => return stop.into(),
         };
         if has_garbage {
-            rejects.add(Reason::TrailingGarbage, (message.offset, bytes.len()), Some(tag), &[]);
+            sorted.reject(&walk, Reason::TrailingGarbage, bytes.len() as u64, &[]);
         }
-        message.batches = batches;
-        message.oddities.group_markers += oddities.group_markers;
-        message.oddities.nested_batches += oddities.nested_batches;
-        message.oddities.extra_elements += oddities.extra_elements;
-        message.oddities.times_out_of_range += oddities.times_out_of_range;
-        if message.oddities.times_out_of_range > 0 {
-            message.warn(Warning::TimeOutOfRange);
-        }
-        if let Some(bytes) = bytes.len().checked_div(message.events()) {
-            self.entry_bytes = bytes;
-        }
-        rejects
+        Outcome::Sorted(sorted)
     }
 
-    /// Applies what concerns the message as a whole. `None` if it ends the connection.
-    fn finish(
+    /// Begins to hand out in parts a message that is here, but whose entries are too much.
+    fn begin_whole(&mut self, at: &Located, facts: &Facts, message: Message) -> Option<Next> {
+        let payload = match at.msgpack {
+            None => Payload::find(&self.buffer, self.scanner.shape()),
+            Some(_) => Streamable::No,
+        };
+        let Streamable::Yes(payload) = payload else {
+            let original = self.cut(at);
+            let reason = Reason::TooManyEvents;
+            return self.finish_refused(message, reason, facts, || original).map(Next::Message);
+        };
+        let mut stream = self.begin_parts(payload);
+        let metadata = facts.options.metadata.clone().and_then(|range| self.buffer.get(range));
+        stream.metadata = metadata.map(<[u8]>::to_vec);
+        stream.is_whole = true;
+        self.stream = Some(stream);
+        self.next_part()
+    }
+
+    fn finish_clean(
         &mut self,
         mut message: Message,
-        parsed: &Parsed,
-        mut rejects: Rejects,
-        start: &[u8],
+        payload: Bytes,
+        index: logmon_core::Index,
+        facts: &Facts,
+    ) -> Option<Next> {
+        if let Some(bytes) = payload.len().checked_div(index.len()) {
+            self.entry_bytes = bytes;
+        }
+        message.oddities.add(index.oddities());
+        if let (Some(tag), false) = (&facts.tag, index.is_empty()) {
+            let entries = logmon_core::Entries::new(payload, index, &self.reading);
+            message.batches.push(logmon_core::NewBatch::new(tag.clone(), entries));
+        }
+        let nothing = || (Bytes::new(), 0);
+        self.finish(message, Rejects::default(), facts, nothing).map(Next::Message)
+    }
+
+    /// Applies what concerns the message as a whole. `None` if it ends the connection. `original`
+    /// gives the bytes of the message, and how many they were.
+    pub(super) fn finish(
+        &mut self,
+        mut message: Message,
+        rejects: Rejects,
+        facts: &Facts,
+        original: impl FnOnce() -> (Bytes, u64),
     ) -> Option<Message> {
-        if message.batches.is_empty() && !rejects.is_empty() && rejects.messages() == 0 {
-            // Nothing could be read, and there is a reason to believe nothing could have been.
-            let reason = match (message.mode, parsed.options.compressed) {
-                _ if parsed.options.signal == Signal::Unknown => Some(Reason::SignalUnknown),
+        if message.batches.is_empty() && message.parted == 0 && !rejects.is_empty() {
+            // Nothing could be read, and there may be a reason to believe nothing could have been.
+            let reason = match (message.mode, facts.options.compressed) {
+                _ if facts.options.signal == Signal::Unknown => Some(Reason::SignalUnknown),
                 (Mode::Packed, Compressed::Unknown) => Some(Reason::UnsupportedCompression),
                 (Mode::Packed, Compressed::Gzip | Compressed::Zstd) => {
                     Some(Reason::CorruptCompression)
@@ -150,11 +233,47 @@ impl Decoder {
                 _ => None,
             };
             if let Some(reason) = reason {
-                rejects = refusal(reason, &message, parsed, start);
+                return self.finish_refused(message, reason, facts, original);
             }
         }
-        let is_refused = rejects.messages() > 0;
         message.rejected = rejects.into_vec();
+        self.judge(message, facts.tag.as_ref())
+    }
+
+    /// Refuses a message as a whole.
+    pub(super) fn finish_refused(
+        &mut self,
+        mut message: Message,
+        reason: Reason,
+        facts: &Facts,
+        original: impl FnOnce() -> (Bytes, u64),
+    ) -> Option<Message> {
+        message.batches.clear();
+        message.parted = 0;
+        message.rejected = Rejects::whole(reason, message.offset, facts.tag.as_ref(), original());
+        self.judge(message, facts.tag.as_ref())
+    }
+
+    /// Applies the settings to metrics and traces.
+    pub(super) fn finish_signal(
+        &mut self,
+        mut message: Message,
+        facts: &Facts,
+        original: impl FnOnce() -> (Bytes, u64),
+    ) -> Option<Message> {
+        match self.settings.signals {
+            Signals::Drop => {
+                message.oddities.signals += 1;
+                self.judge(message, None)
+            }
+            Signals::Reject => {
+                self.finish_refused(message, Reason::SignalUnsupported, facts, original)
+            }
+        }
+    }
+
+    /// Ends the connection or counts, where something was refused.
+    pub(super) fn judge(&mut self, mut message: Message, tag: Option<&Tag>) -> Option<Message> {
         if self.settings.invalid_event == InvalidEvent::Close
             && let Some(reject) = message.rejected.first()
         {
@@ -163,115 +282,123 @@ impl Decoder {
             self.failed = Some(error);
             return None;
         }
-        if is_refused {
+        if message.oddities.times_out_of_range > 0 {
+            message.warn(Warning::TimeOutOfRange);
+        }
+        let most = self.settings.warn_message_bytes.unwrap_or(u64::MAX);
+        if message.wire_bytes > most {
+            message.warn(Warning::Long);
+            message.tag = tag.cloned();
+        }
+        if message.is_refused() {
             self.count_garbage(&message);
         }
         Some(message)
     }
 
-    /// Lets go of a frame and keeps a range of it, without a copy.
-    fn cut(&mut self, at: Located, range: Range<usize>, mode: Mode) -> Payload {
-        let frame = match at.msgpack {
+    /// Lets go of a frame and gives its bytes as they came, for the quarantine.
+    pub(super) fn cut(&mut self, at: &Located) -> (Bytes, u64) {
+        let most = at.len.min(self.settings.limits.max_kept_message_bytes);
+        let kept = self.cut_range(at.len, 0..most);
+        (kept, at.len as u64)
+    }
+
+    fn cut_payload(&mut self, at: &Located, range: Range<usize>) -> Bytes {
+        match &at.msgpack {
             Some(msgpack) => {
                 self.consume(at.len);
-                msgpack
+                if range.end <= msgpack.len() { msgpack.slice(range) } else { Bytes::new() }
             }
-            None => {
-                let frame = self.buffer.split_to(at.len).freeze();
-                self.consume(0);
-                self.offset += at.len as u64;
-                frame
-            }
-        };
-        let is_inside = range.start <= range.end && range.end <= frame.len();
-        Payload::Bytes(if is_inside { frame.slice(range) } else { Bytes::new() }, mode)
-    }
-
-    /// Makes of a payload what is read: `None` if that is the payload itself. Or tells how much
-    /// room it takes.
-    fn try_prepare(
-        &self,
-        bytes: &[u8],
-        (mode, compression): (Mode, Option<Compression>),
-        metadata: Option<&[u8]>,
-        room: usize,
-    ) -> Result<Option<Payload>, usize> {
-        let Some(compression) = compression else {
-            return self.try_spread(bytes, mode, metadata, room);
-        };
-        let payload = self.try_inflate(bytes, compression, room)?;
-        let refused = match &payload {
-            Payload::Inflated(bytes, mode, _) => self.try_spread(bytes, *mode, metadata, room)?,
-            _ => None,
-        };
-        Ok(Some(refused.unwrap_or(payload)))
-    }
-
-    /// Whether each entry may get the metadata of the option: a refusal where that would be
-    /// beyond what a payload may become, and otherwise the room it takes where that is not there.
-    fn try_spread(
-        &self,
-        bytes: &[u8],
-        mode: Mode,
-        metadata: Option<&[u8]>,
-        room: usize,
-    ) -> Result<Option<Payload>, usize> {
-        let Some(metadata) = metadata else { return Ok(None) };
-        let added = values(bytes).saturating_mul(metadata.len() + 1);
-        let spread = bytes.len().saturating_add(added);
-        let limits = &self.settings.limits;
-        match spread {
-            _ if spread > limits.max_decompressed_bytes.max(limits.max_message_bytes) => {
-                Ok(Some(Payload::Refused(Reason::MetadataTooBig, mode)))
-            }
-            _ if spread > room => Err(spread),
-            _ => Ok(None),
+            None => self.cut_range(at.len, range),
         }
     }
 
-    /// Decompresses, or tells how much room that takes.
+    /// Lets go of a frame and keeps a range of it: without a copy, unless most of the buffer would
+    /// be kept for little of it.
+    fn cut_range(&mut self, len: usize, range: Range<usize>) -> Bytes {
+        if range.len() < self.buffer.capacity() / 2 {
+            let kept = Bytes::copy_from_slice(self.buffer.get(range).unwrap_or_default());
+            self.consume(len);
+            return kept;
+        }
+        let frame = self.buffer.split_to(len).freeze();
+        self.consume(0);
+        self.offset += len as u64;
+        if range.start <= range.end && range.end <= len { frame.slice(range) } else { Bytes::new() }
+    }
+
+    /// Whether each entry may get the metadata of the option: none if that is no question.
+    fn spread(&self, bytes: &[u8], metadata: Option<&[u8]>, room: usize) -> Option<Outcome> {
+        let added = values(bytes).saturating_mul(metadata?.len() + 1);
+        let spread = bytes.len().saturating_add(added);
+        let limits = &self.settings.limits;
+        match spread {
+            _ if spread as u64
+                > limits.max_decompressed_bytes.max(limits.max_message_bytes as u64) =>
+            {
+                Some(Outcome::Refused(Reason::MetadataTooBig))
+            }
+            _ if spread > limits.max_buffered_bytes => Some(Outcome::TooMuch),
+            _ if spread > room => Some(Outcome::NeedsRoom(spread)),
+            _ => None,
+        }
+    }
+
+    /// Decompresses, and tells whether something stands behind the last member.
     fn try_inflate(
         &self,
         bytes: &[u8],
         compression: Compression,
         room: usize,
-    ) -> Result<Payload, usize> {
-        let (most, mode) = match compression {
-            Compression::Gzip => (bytes.len().saturating_mul(MAX_DEFLATE_RATIO), Mode::Gzip),
-            Compression::Zstd => (usize::MAX, Mode::Zstd),
-        };
+    ) -> Result<(Vec<u8>, bool), Box<Outcome>> {
         let limits = &self.settings.limits;
-        let most = most.min(limits.max_decompressed_bytes);
+        let whole = usize::try_from(limits.max_decompressed_bytes).unwrap_or(usize::MAX);
+        let held = whole.min(limits.max_buffered_bytes);
+        let most = match compression {
+            Compression::Gzip => bytes.len().saturating_mul(MAX_DEFLATE_RATIO).min(held),
+            Compression::Zstd => held,
+        };
         let first = bytes.len().saturating_mul(FIRST_ROOM).max(LEAST_ROOM).min(most);
         if room < first {
-            return Err(first);
+            return Err(Box::new(Outcome::NeedsRoom(first)));
         }
-        let cap = room.min(limits.max_decompressed_bytes);
-        match inflate(bytes, compression, (cap, limits.max_zstd_window_log)) {
-            Ok(inflated) => Ok(Payload::Inflated(inflated.bytes, mode, inflated.has_garbage)),
-            Err(InflateError::Corrupt) => Ok(Payload::Refused(Reason::CorruptCompression, mode)),
-            Err(InflateError::TooBig) if cap < limits.max_decompressed_bytes => {
-                Err(cap.saturating_mul(MORE_ROOM).min(limits.max_decompressed_bytes))
+        let cap = room.min(held);
+        let outcome = match inflate(bytes, compression, (cap, limits.max_zstd_window_log)) {
+            Ok(inflated) => return Ok((inflated.bytes, inflated.has_garbage)),
+            Err(InflateError::Corrupt) => Outcome::Refused(Reason::CorruptCompression),
+            Err(InflateError::TooBig) if cap < held => {
+                Outcome::NeedsRoom(cap.saturating_mul(MORE_ROOM).min(held))
             }
-            Err(InflateError::TooBig) => Ok(Payload::Refused(Reason::DecompressedTooBig, mode)),
+            Err(InflateError::TooBig) if held < whole => Outcome::TooMuch,
+            Err(InflateError::TooBig) => Outcome::Refused(Reason::DecompressedTooBig),
+        };
+        Err(Box::new(outcome))
+    }
+}
+
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(reason) => Self::Refused(reason),
+            Stop::TooMuch => Self::TooMuch,
         }
     }
 }
 
-/// How a payload is compressed. Its own first bytes decide: they cannot be mistaken, and senders
-/// leave the option out or tell something else.
-fn compression(bytes: &[u8], parsed: &Parsed, message: &mut Message) -> Option<Compression> {
-    let found = sniff(bytes);
-    let told = match parsed.options.compressed {
-        Compressed::Gzip => Some(Compression::Gzip),
-        Compressed::Zstd => Some(Compression::Zstd),
-        Compressed::Text | Compressed::Unknown => None,
-    };
-    let is_unknown = parsed.options.compressed == Compressed::Unknown;
-    if !bytes.is_empty() && (found != told || is_unknown) {
-        message.warn(Warning::CompressionMismatch);
+impl Options {
+    /// Compares what the option says of the compression with what was found. The first bytes of a
+    /// payload decide: they cannot be mistaken, and senders leave the option out or tell something
+    /// else.
+    pub(super) fn compare(&self, found: Option<Compression>, message: &mut Message) {
+        let told = match self.compressed {
+            Compressed::Gzip => Some(Compression::Gzip),
+            Compressed::Zstd => Some(Compression::Zstd),
+            Compressed::Text | Compressed::Unknown => None,
+        };
+        if found != told || self.compressed == Compressed::Unknown {
+            message.warn(Warning::CompressionMismatch);
+        }
     }
-    found
 }
 
 /// How many values stand one after the other.
@@ -282,11 +409,4 @@ fn values(bytes: &[u8]) -> usize {
         count += 1;
     }
     count
-}
-
-/// A message refused as a whole.
-fn refusal(reason: Reason, message: &Message, parsed: &Parsed, start: &[u8]) -> Rejects {
-    let mut rejects = Rejects::default();
-    rejects.add(reason, (message.offset, 0), parsed.tag.as_ref(), start);
-    rejects
 }

@@ -14,7 +14,8 @@ use super::{AckWriter, Acks, Connection, Ending, Ledger, MAX_WAITING, Pending, S
 use crate::codec::Message;
 
 /// How long a full journal is left alone before the first try again, and before later ones.
-const BUSY_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+pub(super) const BUSY_PAUSE: (Duration, Duration) =
+    (Duration::from_millis(5), Duration::from_millis(200));
 
 /// What an event takes of an index.
 const INDEX_ROW: usize = 29;
@@ -25,7 +26,9 @@ impl Connection {
         self.shared.stats.count_message(&message);
         self.log_rejects(&message);
         self.log_warnings(&message);
-        if message.batches.is_empty() && message.chunks.is_empty() {
+        // Before chunks are claimed as well, as it takes its time.
+        self.quarantine(&mut message).await?;
+        if message.batches.is_empty() && message.parted == 0 && message.chunks.is_empty() {
             // Nothing is waited for, so others that need the pass need not wait either.
             drop(self.credit.pass_on(0));
             return Ok(());
@@ -35,15 +38,18 @@ impl Connection {
         let place = match self.place().await {
             Ok(place) => place,
             Err(ending) => {
-                Stats::add(&self.shared.stats.lost, message.events() as u64);
+                Stats::add(&self.shared.stats.lost, message.events() as u64 + message.parted);
                 return Err(ending);
             }
         };
-        let mut commits = self.recognise(&mut message);
+        let mut commits = match message.parted {
+            0 => self.recognise(&mut message),
+            _ => self.commit_staged(&message)?,
+        };
         let mut acks = Vec::with_capacity(message.chunks.len() * 32);
         message.chunks.write_acks(self.decoder.wire(), &mut acks);
         let memory = memory(&message) + acks.len();
-        let mut batches = message.batches.into_iter();
+        let mut batches = std::mem::take(&mut message.batches).into_iter();
         while let Some(batch) = batches.next() {
             let events = batch.entries.len() as u64;
             match self.append(batch).await {
@@ -60,7 +66,7 @@ impl Connection {
             drop(self.credit.pass_on(0));
             return Ok(());
         }
-        self.credit.stretch(self.decoder.buffered() + memory);
+        self.credit.stretch(self.decoder.held() + memory);
         let held = self.credit.pass_on(memory);
         let count = message.chunks.len() as u64;
         self.enqueue(Pending { commits, acks, count, held, place })
@@ -162,6 +168,6 @@ fn memory(message: &Message) -> usize {
 }
 
 /// Looks at a commit without waiting for it. It must be polled again to be woken.
-fn poll_once(commit: &mut Commit) -> Poll<<Commit as Future>::Output> {
+pub(super) fn poll_once(commit: &mut Commit) -> Poll<<Commit as Future>::Output> {
     Pin::new(commit).poll(&mut Context::from_waker(Waker::noop()))
 }

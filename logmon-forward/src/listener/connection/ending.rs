@@ -13,6 +13,8 @@ impl Connection {
     /// sends: closing a socket with bytes unread resets it, and a reset destroys acknowledgements
     /// on their way.
     pub(super) async fn end(mut self, ending: Ending) {
+        // Nothing that was staged will be committed.
+        self.staging = None;
         let config = &self.shared.config;
         let (linger, close_timeout) = (config.linger, config.close_timeout);
         let has_all = matches!(ending, Ending::PeerClosed) && self.has_written_all();

@@ -3,7 +3,7 @@
 use tracing::{debug, info, warn};
 
 use super::{Connection, Ending, Stats};
-use crate::codec::{DecodeError, Message};
+use crate::codec::{DecodeError, Message, Warning};
 use crate::listener::report::hex;
 
 impl Connection {
@@ -34,16 +34,22 @@ impl Connection {
 
     pub(super) fn log_warnings(&mut self, message: &Message) {
         for warning in &message.warnings {
-            if self.warned.contains(warning) {
+            // A long message is told of each time, as far as the limiter lets it.
+            let is_known = *warning != Warning::Long && self.warned.contains(warning);
+            if is_known {
                 continue;
             }
-            self.warned.push(*warning);
+            if !self.warned.contains(warning) {
+                self.warned.push(*warning);
+            }
             if let Some(suppressed) = self.shared.limiter.admit(self.peer.ip(), warning.code()) {
                 warn!(
                     warning = warning.code(),
                     peer = %self.peer,
                     mode = message.mode.as_str(),
+                    tag = message.tag.as_ref().map(tracing::field::display),
                     offset = message.offset,
+                    bytes = message.wire_bytes,
                     suppressed,
                     "{warning}"
                 );
