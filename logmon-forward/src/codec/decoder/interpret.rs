@@ -329,7 +329,8 @@ impl Decoder {
 
     /// Whether each entry may get the metadata of the option: none if that is no question.
     fn spread(&self, bytes: &[u8], metadata: Option<&[u8]>, room: usize) -> Option<Outcome> {
-        let added = values(bytes).saturating_mul(metadata?.len() + 1);
+        let metadata = metadata?;
+        let added = values(bytes).saturating_mul(metadata.len() + 1);
         let spread = bytes.len().saturating_add(added);
         let limits = &self.settings.limits;
         match spread {
