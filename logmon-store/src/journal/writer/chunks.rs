@@ -115,3 +115,42 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vfs::memory::MemoryVfs;
+
+    #[test]
+    fn there_are_only_so_many_files() {
+        let vfs = MemoryVfs::new();
+        (0..MAX_FILES as u64 + 10).for_each(|n| vfs.put(&chunks::file_name(n), Vec::new()));
+        let mut seen = Seen::found(&vfs);
+        seen.prune(&vfs);
+        let names = vfs.names();
+        assert_eq!(names.len(), MAX_FILES);
+        assert_eq!(names.first(), Some(&chunks::file_name(10)));
+    }
+
+    #[test]
+    fn memory_holds_only_so_many_chunks_and_the_newest() {
+        let vfs = MemoryVfs::new();
+        let now = Timestamp::from_nanos(1 << 60);
+        vfs.set_now(now);
+        let mut seen = Seen::default();
+        let chunk = |n: usize| {
+            let mut digest = [0; 16];
+            digest[..8].copy_from_slice(&n.to_le_bytes());
+            Fingerprint { first: 0, digest }
+        };
+        // Out of the window: they go as soon as memory would grow.
+        let old: Vec<Fingerprint> = (0..10_000).map(chunk).collect();
+        seen.note(&old, Timestamp::EPOCH, &vfs);
+        assert!(seen.chunks.capacity() < 10_000);
+        let many: Vec<Fingerprint> = (0..MAX_CHUNKS * 3).map(chunk).collect();
+        seen.note(&many, now, &vfs);
+        assert!(seen.chunks.capacity() <= MAX_CHUNKS * 2, "{}", seen.chunks.capacity());
+        assert!(seen.chunks.len() >= MAX_CHUNKS / 2);
+        assert_eq!(seen.chunks.last().unwrap().digest, many.last().unwrap().digest);
+    }
+}
