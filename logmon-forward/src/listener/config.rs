@@ -58,7 +58,8 @@ pub struct ListenerConfig {
     /// Default 60 s; none never asks.
     pub tcp_keepalive: Option<Duration>,
     /// After so long without an answer to what was written the system gives a connection up
-    /// (Linux). Default 120 s; none leaves it to the system.
+    /// (Linux). Default none, which leaves it to the system (about a quarter of an hour): Linux
+    /// gives those up as well whose peer is alive and never reads its acknowledgements.
     pub tcp_user_timeout: Option<Duration>,
     /// What the system may hold of a connection's bytes until they are read. Default none: the
     /// system chooses.
@@ -144,7 +145,7 @@ impl Default for ListenerConfig {
             max_messages_per_connection: None,
             max_connection_age: None,
             tcp_keepalive: Some(Duration::from_secs(60)),
-            tcp_user_timeout: Some(Duration::from_secs(120)),
+            tcp_user_timeout: None,
             receive_buffer_size: None,
             settings: Settings::default(),
             backlog: 4096,

@@ -40,7 +40,7 @@ fn reads_how_to_listen() {
         max_messages_per_connection = 1
         max_connection_age = "10m"
         tcp_keepalive = "0"
-        tcp_user_timeout = "0s"
+        tcp_user_timeout = "2m"
         udp_heartbeat = false
         udp_heartbeat_rate = 99
         "#,
@@ -58,7 +58,7 @@ fn reads_how_to_listen() {
     assert_eq!((listener.message_timeout, listener.min_message_rate), (seconds(5), 2048));
     assert_eq!(listener.max_messages_per_connection, Some(1));
     assert_eq!(listener.max_connection_age, Some(seconds(600)));
-    assert_eq!((listener.tcp_keepalive, listener.tcp_user_timeout), (None, None));
+    assert_eq!((listener.tcp_keepalive, listener.tcp_user_timeout), (None, Some(seconds(120))));
     assert_eq!((listener.udp_heartbeat, listener.udp_heartbeat_rate), (false, 99));
 }
 
