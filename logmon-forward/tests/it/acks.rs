@@ -27,8 +27,8 @@ async fn ids_come_back_as_they_came() {
     let (short, newline) = ("p8n9gmxTQQu/8h3C0sKeTA==", "p8n9gmxTQQu/8h3C0sKeTA==\n");
     let (hex, long_hex, longest) = ("0af1".repeat(8), "0af1".repeat(32), "a".repeat(503));
     for (id, expected) in [
-        (short.into(), bytes_of(&[0xa0 | 24], short.as_bytes())),
-        (newline.into(), bytes_of(&[0xa0 | 25], newline.as_bytes())),
+        (short.into(), bytes_of(&[0xb8], short.as_bytes())),
+        (newline.into(), bytes_of(&[0xb9], newline.as_bytes())),
         (hex.as_str().into(), bytes_of(&[0xd9, 32], hex.as_bytes())),
         (long_hex.as_str().into(), bytes_of(&[0xd9, 128], long_hex.as_bytes())),
         (longest.as_str().into(), bytes_of(&[0xda, 1, 0xf7], longest.as_bytes())),
