@@ -39,7 +39,7 @@ fn a_chunk_sent_again_is_stored_once() {
     second.send(&chunk).unwrap();
     assert_eq!(second.acks().next().as_deref(), Some("chunk"));
     assert_eq!(server.everything().len(), 2);
-    let forward = &server.get("/health").ok()["forward"];
+    let forward = &server.get("/health").ok()["figures"]["forward"];
     assert_eq!(
         (&forward["duplicates_suppressed"], &forward["deduplicated"]),
         (&1.into(), &2.into())

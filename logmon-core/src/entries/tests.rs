@@ -239,3 +239,25 @@ fn pieces_cover_the_payload_in_order() {
         }
     }
 }
+
+/// A selection is what reading the selected bytes gives.
+#[test]
+fn selects_entries() {
+    let reading = Reading::new(Arc::default(), Timestamp::from_nanos(7));
+    let texts = ["one", "two", "three"];
+    let payloads = texts.map(|text| {
+        let mut out = Vec::new();
+        crate::Log::new(text).level(Level::Warn).source("s").write_entry(&mut out);
+        out
+    });
+    let entries = Entries::read(payloads.concat().into(), &reading).unwrap();
+    assert_eq!([0, 1, 2, 3].map(|at| entries.entry(at).len()), {
+        [payloads[0].len(), payloads[1].len(), payloads[2].len(), 0]
+    });
+    for kept in [vec![], vec![1], vec![0, 2], vec![0, 1, 2]] {
+        let selected = entries.select(|at| kept.contains(&at));
+        let bytes: Vec<u8> = kept.iter().flat_map(|at| payloads[*at].clone()).collect();
+        let expected = Entries::read(bytes.into(), &reading).unwrap();
+        assert_eq!(format!("{selected:?}"), format!("{expected:?}"));
+    }
+}

@@ -144,7 +144,7 @@ impl Dedupe {
 
     /// Says of each of the chunks, which came over one connection in this order, whether it is
     /// new. `prove` makes of one by its place what it is when it is known whether the id is a
-    /// hash.
+    /// hash, which it must then be said to be or not.
     pub(super) fn decide(
         self: &Arc<Self>,
         origin: &mut Origin,

@@ -308,7 +308,7 @@ async fn a_restart_forgets_nothing() {
     let mut client = server.connect().await;
     let early = [single("a", "a"), single("b", "b"), single("c", "c")].concat();
     client.write_all(&early).await.unwrap();
-    until(&server, |figures| figures.events == 3).await;
+    until(&server, |_| journal.events() == 3).await;
     let gathered = journal.batches().len();
     client.write_all(&chunked(FLUENTD, "fluentd")).await.unwrap();
     journal.wait_for(gathered + 1).await;
@@ -330,9 +330,10 @@ async fn a_restart_forgets_nothing() {
     client.write_all(&[early, single("d", "d")].concat()).await.unwrap();
     // The next chunk of its connection shows that this one was acknowledged.
     client.write_all(&hashed("h1", "x")).await.unwrap();
-    until(&server, |figures| figures.events == 7).await;
+    until(&server, |figures| figures.events == 7 && journal.events() == 2).await;
     let left: Vec<_> = journal.batches().iter().map(|batch| batch.entries.len()).collect();
     assert_eq!(left, [1, 1], "d and h1");
+    (0..2).for_each(|batch| journal.resolve(batch, Ok(())));
     drop(client);
     server.end().await;
 
@@ -414,7 +415,7 @@ async fn a_batch_without_its_copies_is_whole() {
     let parts =
         [single("a", "a"), single("b", "b"), silent, refused, single("c", "c"), single("a", "a")];
     client.write_all(&parts.concat()).await.unwrap();
-    until(&server, |figures| figures.messages == 7).await;
+    until(&server, |figures| figures.messages == 7 && journal.events() == 4).await;
     let rest: Vec<_> = journal.batches().into_iter().skip(1).collect();
     let events: Vec<_> = rest.iter().map(|batch| batch.entries.len()).collect();
     let marked = rest.iter().flat_map(|batch| &batch.fingerprints).count();

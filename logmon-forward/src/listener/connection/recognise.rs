@@ -81,7 +81,7 @@ impl Connection {
             dedupe.confirm(&mut self.origin);
         }
         let (verdicts, claim) = dedupe.decide(&mut self.origin, &mut seen, |at, seen| {
-            let Some(chunk) = chunks().nth(at) else { return seen };
+            let Some(chunk) = chunks().nth(at) else { return seen.unique() };
             keys.proven(seen, chunk, is_hash_of(chunk.bytes, [entry(chunk)]))
         });
         let mut commits = Commits::new(stats, Some(claim));

@@ -35,6 +35,13 @@ pub(crate) struct Sighting {
     pub(super) kind: Kind,
 }
 
+impl Sighting {
+    /// The same with an id that is no hash.
+    pub(crate) const fn unique(self) -> Self {
+        Self { kind: Kind::Unique, ..self }
+    }
+}
+
 impl ContentHash {
     /// The hash over all of it.
     pub(crate) fn of(bytes: &[u8]) -> Self {
@@ -77,7 +84,7 @@ impl Keys {
             let key = xxh3_64_with_seed(chunk.bytes, self.of_peer());
             Sighting { key, unproven_key: Some(seen.key), kind: Kind::ContentHash, ..seen }
         } else {
-            Sighting { kind: Kind::Unique, ..seen }
+            seen.unique()
         }
     }
 
