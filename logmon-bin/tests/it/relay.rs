@@ -151,8 +151,8 @@ fn write_sender(home: &Home, proxy: &Proxy) {
 /// The message of an event: its number, and what no compression makes small.
 fn text(n: u64) -> String {
     let mut random = Random::from_seed(n + 1);
-    let noise: String = (0..4).map(|_| format!("{:x}", random.below(u64::MAX))).collect();
-    format!("relay {n} {noise}")
+    let noise: [u64; 4] = std::array::from_fn(|_| random.below(u64::MAX));
+    format!("relay {n} {noise:x?}")
 }
 
 /// Sends numbered events and waits for all acknowledgements.
