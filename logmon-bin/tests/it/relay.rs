@@ -38,7 +38,7 @@ fn every_event_arrives_exactly_once_through_kills_and_cuts() {
     write_certificates(&receiver_home, &sender_home);
     write_receiver(&receiver_home);
     let mut receiver = start(&receiver_home);
-    let scale = (events / 30_000).clamp(1, 8);
+    let scale = (events / 150_000).clamp(1, 4);
     let proxy = Proxy::start(Random::from_seed(random.below(u64::MAX)), scale);
     write_sender(&sender_home, &proxy);
     let mut sender = start(&sender_home);
