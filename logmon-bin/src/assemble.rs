@@ -40,12 +40,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let app = App::new(Parts {
         journal: journal.clone(),
         hub: hub.clone(),
-        store: match config.store {
-            StoreKind::Journal => {
-                Some(Arc::new(JournalStore::new(journal.clone())) as Arc<dyn Store>)
-            }
-            StoreKind::None => None,
-        },
+        store: store(&config, &journal),
         fields: config.fields.clone(),
         health: Arc::new(Figures {
             journal: journal.clone(),
@@ -117,6 +112,13 @@ fn open_journal(config: &Config) -> anyhow::Result<DiskJournal> {
         "journal opened; an acknowledged event is as durable as this says"
     );
     Ok(journal)
+}
+
+fn store(config: &Config, journal: &Arc<DiskJournal>) -> Option<Arc<dyn Store>> {
+    match config.store {
+        StoreKind::Journal => Some(Arc::new(JournalStore::new(journal.clone()))),
+        StoreKind::None => None,
+    }
 }
 
 fn open_quarantine(config: &Config) -> anyhow::Result<DirQuarantine> {

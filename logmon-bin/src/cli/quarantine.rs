@@ -94,7 +94,10 @@ pub(super) fn run(args: QuarantineArgs) -> anyhow::Result<()> {
         .with_context(|| format!("opening {} failed", folder.display()))?;
     match args.command {
         Command::List { json } => list(&quarantine, json),
-        Command::Show { id, raw } => show(&quarantine.get(id)?, raw),
+        Command::Show { id, raw } => {
+            show(&quarantine.get(id)?, raw);
+            Ok(())
+        }
         Command::Replay { items, to, tag } => {
             replay::run(&quarantine, &items.of(&quarantine)?, (&to, &tag))
         }
@@ -188,7 +191,7 @@ fn kind(item: &Quarantined) -> &'static str {
     }
 }
 
-fn show(item: &Quarantined, is_raw: bool) -> anyhow::Result<()> {
+fn show(item: &Quarantined, is_raw: bool) {
     let mut out = terminal::output();
     let print = |out: &mut dyn Write| {
         if is_raw {
@@ -214,7 +217,6 @@ fn show(item: &Quarantined, is_raw: bool) -> anyhow::Result<()> {
     };
     // A reader that has seen enough is no failure.
     drop(print(&mut out));
-    Ok(())
 }
 
 /// Sixteen bytes a line: offset, hexadecimal, and the characters that are printable ASCII.

@@ -1,6 +1,6 @@
 //! Outputs: what was typed, and what it means.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use logmon_core::StartAt;
@@ -218,11 +218,13 @@ impl RawServer {
         let has_own =
             self.shared_key.is_some() || self.shared_key_file.is_some() || self.username.is_some();
         if has_own {
-            let own = secret(self.shared_key, self.shared_key_file, (place, "shared_key"))?;
+            let own =
+                secret(self.shared_key, self.shared_key_file.as_deref(), (place, "shared_key"))?;
             let shared = own.map_or_else(|| security.key(place), |key| Ok(Some(key)))?;
             let shared_key = shared
                 .ok_or_else(|| fail("a server with a username has no shared_key".to_owned()))?;
-            let password = secret(self.password, self.password_file, (place, "password"))?;
+            let password =
+                secret(self.password, self.password_file.as_deref(), (place, "password"))?;
             server.security = Some(ClientSecurity {
                 self_hostname: security.hostname(place)?,
                 shared_key,
@@ -243,7 +245,7 @@ impl RawSecurity {
     }
 
     fn key(&self, place: &str) -> Result<Option<Secret>, ConfigError> {
-        let (text, file) = (self.shared_key.clone(), self.shared_key_file.clone());
+        let (text, file) = (self.shared_key.clone(), self.shared_key_file.as_deref());
         secret(text, file, (place, "security.shared_key"))
     }
 
@@ -260,15 +262,16 @@ impl RawSecurity {
 
 impl RawTls {
     fn client(self, place: &str) -> Result<ClientTls, ConfigError> {
-        let mut tls = ClientTls::default();
-        tls.ca = self.ca;
-        tls.cert = self.cert;
-        tls.key = self.key;
-        tls.server_name = self.server_name;
-        tls.insecure = self.insecure;
         let typed = self.key_passphrase;
-        tls.key_passphrase =
-            secret(typed, self.key_passphrase_file, (place, "tls.key_passphrase"))?;
+        let file = self.key_passphrase_file.as_deref();
+        let tls = ClientTls {
+            ca: self.ca,
+            cert: self.cert,
+            key: self.key,
+            server_name: self.server_name,
+            insecure: self.insecure,
+            key_passphrase: secret(typed, file, (place, "tls.key_passphrase"))?,
+        };
         tls.connector().map_err(|error| ConfigError::new(place, format!("tls: {error}")))?;
         Ok(tls)
     }
@@ -277,8 +280,8 @@ impl RawTls {
 /// A secret that stands in the settings or in a file of its own.
 fn secret(
     text: Option<RawSecret>,
-    file: Option<PathBuf>,
+    file: Option<&Path>,
     (place, key): (&str, &str),
 ) -> Result<Option<Secret>, ConfigError> {
-    forward::secret(&format!("{place}: {key}"), text, file.as_deref())
+    forward::secret(&format!("{place}: {key}"), text, file)
 }

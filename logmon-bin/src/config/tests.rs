@@ -176,3 +176,73 @@ fn refuses_an_open_address_without_a_word() {
     assert!(error.contains("--insecure-no-auth"), "{error}");
     assert!(load("[http]\nlisten = \"0.0.0.0:4000\"\ninsecure_no_auth = true\n", &[]).is_ok());
 }
+
+#[test]
+fn reads_outputs_and_the_quarantine() {
+    let config = load(
+        r#"
+        [quarantine]
+        max_bytes = "1GiB"
+        keep = "facts"
+        [[output]]
+        name = "central"
+        kind = "forward"
+        to = "logs.example.org:24225"
+        from = "oldest"
+        compress = "zstd"
+        peer = "logmon"
+        ack_response_timeout = "190s"
+        [[output]]
+        kind = "forward"
+        require_ack = false
+        metadata = "inject(meta)"
+        security = { self_hostname = "edge", shared_key = "hidden" }
+        servers = [
+            { host = "a" },
+            { host = "b", port = 5, weight = 0, standby = true, username = "u", password = "hidden" },
+        ]
+        "#,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(config.quarantine.max_bytes, 1 << 30);
+    let [central, other] = &*config.outputs else { panic!("{:?}", config.outputs) };
+    assert_eq!((&*central.name, &*other.name), ("central", "forward"));
+    assert_eq!(central.start, logmon_core::StartAt::Oldest);
+    assert_eq!(central.sender.ack_timeout, Duration::from_secs(190));
+    assert!(central.sender.require_ack && !other.sender.require_ack);
+    let [a, b] = &*other.sender.servers else { panic!("{:?}", other.sender.servers) };
+    assert_eq!((a.weight, a.standby, b.weight, b.standby), (60, false, 0, true));
+    assert_eq!(b.security.as_ref().unwrap().username, "u");
+    assert!(!format!("{config:?}").contains("hidden"), "secrets are not shown");
+}
+
+#[test]
+fn tells_what_is_wrong_with_an_output() {
+    for (text, error) in [
+        ("", "output `forward`: kind is missing; expected forward"),
+        ("kind = \"kafka\"", "output `forward`: kind `kafka` is not known; expected forward"),
+        ("kind = \"forward\"", "output `forward`: there is neither to nor servers"),
+        ("name = \"../x\"", "output.name: `../x` is not a name of up to 64 lower-case letters"),
+        (
+            "kind = \"forward\"\nfrom = \"then\"",
+            "output `forward`: from `then` is not now or oldest",
+        ),
+        (
+            "kind = \"forward\"\nto = \"h\"\nsecurity = { shared_key = \"k\" }",
+            "output `forward`: security.self_hostname is missing",
+        ),
+        (
+            "kind = \"forward\"\nto = \"h\"\ntls = { ca = \"/no/such/file\" }",
+            "output `forward`: tls: ",
+        ),
+        ("kind = \"forward\"\ncompres = \"zstd\"", "logmon.toml: unknown field `compres`"),
+    ] {
+        let found = load(&format!("[[output]]\n{text}\n"), &[]).unwrap_err();
+        assert!(found.starts_with(error), "{found}");
+    }
+    let twice = "[[output]]\nkind = \"forward\"\nto = \"h\"\n".repeat(2);
+    assert!(load(&twice, &[]).unwrap_err().contains("two outputs of the name `forward`"));
+    let error = load("[quarantine]\nkeep = \"some\"\n", &[]).unwrap_err();
+    assert_eq!(error, "quarantine.keep: `some` is not known; expected bytes or facts");
+}

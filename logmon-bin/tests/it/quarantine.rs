@@ -22,7 +22,7 @@ fn whole_message(text: &str) -> Quarantined {
     let bytes = message(Mode::Packed, "app", &[record(text, 1)], "id-of-the-sender");
     let mut item =
         Quarantined::new("forward", "not_utf8", QuarantinedKind::Message, Bytes::from(bytes));
-    item.detail = "the tag is no text \u{1b}[31m".to_owned();
+    "the tag is no text \u{1b}[31m".clone_into(&mut item.detail);
     item.peer = Some("192.0.2.7:4711".to_owned());
     item
 }

@@ -102,23 +102,48 @@ pub(super) fn random_id() -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use logmon_core::{Epoch, GroupBuilder, Log};
+    use logmon_core::{Epoch, Group, GroupBuilder, Log};
 
     use super::*;
 
-    fn batch(texts: &[(&str, &str)], epoch: u8, first: u64) -> SinkBatch {
+    fn whole_group(texts: &[(&str, &str)], epoch: u8, first: u64) -> Group {
         let mut builder = GroupBuilder::with_capacity(Epoch::from_bytes([epoch; 7]), 8, 8, 1024);
         for (seq, (tag, text)) in (first..).zip(texts) {
             let time = logmon_core::Timestamp::from_nanos(1_500_000_000_000_000_000);
             let log = Log::new(*text).tag(*tag).timestamp(time);
             builder.push(&log.to_batch().unwrap(), seq);
         }
+        builder.finish()
+    }
+
+    fn batch(texts: &[(&str, &str)], epoch: u8, first: u64) -> SinkBatch {
         let all: Vec<u32> = (0..u32::try_from(texts.len()).unwrap()).collect();
-        SinkBatch::new(builder.finish(), all)
+        SinkBatch::new(whole_group(texts, epoch, first), all)
     }
 
     fn shape(plans: &[Plan]) -> Vec<(&str, &[usize])> {
         plans.iter().map(|plan| (plan.tag.as_str(), plan.events.as_slice())).collect()
+    }
+
+    /// F-151: what is left of a unit is cut as the whole of it was.
+    #[test]
+    fn a_chunk_keeps_its_id_when_others_of_its_unit_are_done() {
+        let texts = [("a", "12345678"), ("a", "2"), ("a", "3"), ("a", "4")];
+        let group = batch(&texts, 1, 7);
+        let one = group.logs().next().unwrap().entry().len();
+        let whole = plan(&group, one);
+        assert!(whole.len() > 2, "{whole:?}");
+        let (first, last) = (&whole[0], whole.last().unwrap());
+        let left: Vec<u32> = [first, last]
+            .iter()
+            .flat_map(|plan| plan.events.iter().map(|at| u32::try_from(*at).unwrap()))
+            .collect();
+        let all: Vec<u32> = (0..4).collect();
+        let rest = SinkBatch::new(whole_group(&texts, 1, 7), left).left_of(all.into());
+        let rest = plan(&rest, one);
+        let ids = |plans: &[Plan]| plans.iter().map(|plan| plan.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&rest), [first.id.clone(), last.id.clone()]);
+        assert_eq!(rest[1].events.len(), last.events.len());
     }
 
     #[test]
