@@ -250,12 +250,12 @@ impl Connection {
         let since = Instant::now();
         let credit = &self.credit;
         let pressed = async {
+            if !is_inside {
+                return std::future::pending().await;
+            }
             // A peer that sends has the time to; one that does not makes room for others.
             tokio::time::sleep(PRESSURE_AFTER).await;
-            match is_inside {
-                true => credit.pressed().await,
-                false => std::future::pending().await,
-            }
+            credit.pressed().await;
         };
         let woken = tokio::select! {
             biased;
