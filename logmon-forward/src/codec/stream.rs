@@ -343,6 +343,9 @@ impl Stream {
         let read = end.unwrap_or(self.scanner.reach()).saturating_sub(self.skipped);
         let read = usize::try_from(read).unwrap_or(usize::MAX).min(rest.len());
         let value = rest.get(..read).unwrap_or_default();
+        if self.skipped == 0 && self.is_behind_end(place.saturating_add(length)) {
+            return Some(self.spoil(rest, place, walk));
+        }
         if length > limits.max_entry_bytes as u64 {
             self.pass_over(value, place, walk);
         } else if end.is_none() {
@@ -358,6 +361,13 @@ impl Stream {
         }
         // Nothing can be read of a header that is cut off.
         (read > 0).then_some(read)
+    }
+
+    /// Whether a place in the payload is known to be behind its end.
+    fn is_behind_end(&self, place: u64) -> bool {
+        let is_plain = self.mode == Mode::Packed;
+        let len = self.payload.end.map(|end| end.saturating_sub(self.payload.start));
+        is_plain && len.is_some_and(|len| place > len)
     }
 
     /// Refuses an entry that is too long, or goes on with it.

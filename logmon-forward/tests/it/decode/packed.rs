@@ -96,3 +96,22 @@ fn payloads_do_not_keep_what_was_read_with_them() {
         }
     }
 }
+
+/// What says that it is longer than any entry, and than what is left of the payload, is no entry
+/// that is too long, held or in parts.
+#[test]
+fn what_reaches_behind_the_payload_is_no_entry() {
+    let tail = b"\x92\x01\x81\xa1k\xdb\x7f\xff\xff\xffabc";
+    let payload = [packed(&[entry(1, "a"), entry(2, "b")]), tail.to_vec()].concat();
+    let bytes = encode(&array(["t".into(), V::Binary(payload), chunk("id")]));
+    let mut parted = Settings::default();
+    parted.limits.max_buffered_bytes = 20;
+    for settings in [Settings::default(), parted] {
+        for step in [1, 30, 1_000] {
+            let (messages, error) = decode_pieces(settings.clone(), bytes.chunks(step));
+            assert_eq!((error, refused(&messages)), (None, vec![("trailing_garbage", 1)]));
+            assert_eq!(messages[0].rejected[0].bytes, &tail[..]);
+            assert_eq!((events(&messages).len(), chunks(&messages).len()), (2, 1));
+        }
+    }
+}
