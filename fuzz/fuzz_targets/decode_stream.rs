@@ -75,6 +75,9 @@ fuzz_target!(|data: &[u8]| {
     if count % 2 == 1 {
         settings.limits.max_message_bytes = 100;
     }
+    if count % 4 >= 2 {
+        settings.group_attributes_key = Some("group".to_owned());
+    }
     let mut parted = settings.clone();
     parted.limits.max_buffered_bytes = 20;
     parted.limits.part_bytes = 50;

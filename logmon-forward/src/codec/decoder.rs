@@ -15,10 +15,12 @@ use super::stream::Stream;
 use super::tags::Tags;
 use super::{AckWire, DecodeError, Message, Reason, Settings};
 
+mod allocation;
 mod interpret;
 mod locate;
 mod parts;
 
+use allocation::Allocation;
 use locate::Step;
 
 /// Of a buffer up to this size only the bytes in it count.
@@ -37,6 +39,7 @@ pub struct Decoder {
     settings: Arc<Settings>,
     reading: Reading,
     buffer: BytesMut,
+    allocation: Allocation,
     /// The offset in the connection of the buffer's first byte.
     offset: u64,
     wire: Option<AckWire>,
@@ -104,6 +107,7 @@ impl Decoder {
             settings,
             reading,
             buffer: BytesMut::new(),
+            allocation: Allocation::default(),
             offset: 0,
             wire: None,
             scanner: Scanner::default(),
@@ -190,6 +194,7 @@ impl Decoder {
     /// it have been handed out, and their acknowledgements are due.
     pub fn next_message(&mut self, received: Timestamp, room: usize) -> Result<Next, DecodeError> {
         self.reading.received = received;
+        self.allocation.size(&self.buffer);
         if let Some(message) = self.waiting.take() {
             return Ok(Next::Message(message));
         }

@@ -53,6 +53,8 @@ pub(super) fn parse(
     let option_at = match &body {
         Body::Message(_) => 3,
         Body::Forward(_) | Body::Packed(_) => 2,
+        // Text is no payload there, so that it is more likely a time.
+        _ if wire == AckWire::Json && shape.elements > 3 => 3,
         _ => likely_option(shape),
     };
     let options = element(frame, shape, option_at)

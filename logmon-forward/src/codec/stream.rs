@@ -96,6 +96,8 @@ pub(super) struct Stream {
     inflated: u64,
     /// Whether decompression has more to give without another byte.
     has_output: bool,
+    /// Whether entries that are here wait until the part before them is handed out.
+    is_full: bool,
     /// Whether bytes came that are no entries, behind which nothing is read.
     is_spoilt: bool,
     /// Why the message is refused whatever else it holds, or because of its entries.
@@ -145,6 +147,7 @@ impl Stream {
             skipped: 0,
             inflated: 0,
             has_output: false,
+            is_full: false,
             is_spoilt: false,
             refused_entries: None,
             has_ended: false,
@@ -155,6 +158,7 @@ impl Stream {
     pub(super) fn refuse(&mut self, reason: Reason) {
         self.refused = Some(reason);
         self.has_output = false;
+        self.is_full = false;
         self.input = Vec::new();
         self.inflater = None;
     }
@@ -178,7 +182,7 @@ impl Stream {
 
     /// Whether [`Stream::step`] can do something without another byte.
     pub(super) fn has_output(&self) -> bool {
-        self.has_output
+        self.has_output || self.is_full
     }
 
     /// Whether the payload has been read to its end.
@@ -196,6 +200,10 @@ impl Stream {
     pub(super) fn step(&mut self, wire: &[u8], reading: &Reading, settings: &Settings) -> usize {
         if self.refused.is_some() {
             return wire.len();
+        }
+        if self.is_full {
+            self.read(reading, settings);
+            return 0;
         }
         let Some(inflater) = &mut self.inflater else {
             self.input.extend_from_slice(wire);
@@ -273,18 +281,23 @@ impl Stream {
         if self.input.is_empty() && self.input.capacity() > 4 * STEP {
             self.input = Vec::new();
         }
-        let is_part = self.sorted.pending_bytes() >= settings.limits.part_bytes
-            || self.sorted.pending_events() >= PART_EVENTS;
-        if is_part && !self.is_void() {
+        if self.is_part(&settings.limits) && !self.is_void() {
             self.sorted.flush(&walk);
         }
         self.metadata = metadata;
+    }
+
+    /// Whether what was read is a part.
+    fn is_part(&self, limits: &Limits) -> bool {
+        self.sorted.pending_bytes() >= limits.part_bytes
+            || self.sorted.pending_events() >= PART_EVENTS
     }
 
     /// Reads `input`, which begins with an entry, as far as that goes; gives how far.
     fn read_from(&mut self, input: &[u8], walk: &Walk<'_>) -> usize {
         let limits = &walk.settings.limits;
         let (mut at, mut may_run) = (0, true);
+        self.is_full = false;
         while at < input.len() {
             let rest = input.get(at..).unwrap_or_default();
             if self.is_void() {
@@ -306,6 +319,11 @@ impl Stream {
                 Some(read) => at += read,
                 None => return at,
             }
+            // What is added to entries may make them many times what they were.
+            if self.is_part(limits) && !self.is_void() && at < input.len() {
+                self.is_full = true;
+                return at;
+            }
         }
         at
     }
@@ -325,6 +343,9 @@ impl Stream {
         let read = end.unwrap_or(self.scanner.reach()).saturating_sub(self.skipped);
         let read = usize::try_from(read).unwrap_or(usize::MAX).min(rest.len());
         let value = rest.get(..read).unwrap_or_default();
+        if self.skipped == 0 && self.is_behind_end(place.saturating_add(length)) {
+            return Some(self.spoil(rest, place, walk));
+        }
         if length > limits.max_entry_bytes as u64 {
             self.pass_over(value, place, walk);
         } else if end.is_none() {
@@ -340,6 +361,13 @@ impl Stream {
         }
         // Nothing can be read of a header that is cut off.
         (read > 0).then_some(read)
+    }
+
+    /// Whether a place in the payload is known to be behind its end.
+    fn is_behind_end(&self, place: u64) -> bool {
+        let is_plain = self.mode == Mode::Packed;
+        let len = self.payload.end.map(|end| end.saturating_sub(self.payload.start));
+        is_plain && len.is_some_and(|len| place > len)
     }
 
     /// Refuses an entry that is too long, or goes on with it.

@@ -279,6 +279,10 @@ impl Sorted {
             if self.pending_events() >= limits.max_buffered_events {
                 return Err(Reason::TooManyEvents);
             }
+            // A group inside may add to each of its entries.
+            if self.pending_bytes() > limits.max_buffered_bytes.max(value.len()) {
+                return Err(Reason::MetadataTooBig);
+            }
             let start = cursor.position();
             if cursor.skip_deep().is_err() {
                 break;

@@ -10,6 +10,7 @@
 )]
 
 mod acks;
+mod bad_input;
 mod common;
 mod decode;
 mod dedupe;

@@ -189,6 +189,35 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any_message(), 0..8).prop_map(|messages| messages.concat())
 }
 
+/// Group markers of Fluent Bit between entries, and metadata in the option.
+fn any_spread_message(has_metadata: bool) -> impl Strategy<Value = Vec<u8>> {
+    let some = || prop::collection::vec(("[a-z]{1,4}".prop_map(V::from), any_value()), 0..3);
+    let marker = |seconds| {
+        (some(), any_record()).prop_map(move |(metadata, body)| {
+            array([array([event_time(seconds, 0), V::Map(metadata)]), body])
+        })
+    };
+    let entry = prop_oneof![
+        6 => any_entry(),
+        2 => marker(0xffff_ffff),
+        1 => marker(0xffff_fffe),
+        // A batch in the place of an entry has to be held, whatever the others are.
+        1 => any_value().prop_filter("no batch", |value| !value.is_array()),
+    ];
+    let body = (prop::collection::vec(entry, 0..10), 0..4);
+    let body = body.prop_map(|(entries, mode)| match mode {
+        0 => V::Array(entries),
+        1 => V::Binary(packed(&entries)),
+        2 => V::Binary(gzip(&packed(&entries))),
+        _ => V::Binary(zstd(&packed(&entries))),
+    });
+    (body, some()).prop_map(move |(body, metadata)| {
+        let metadata = if has_metadata { V::Map(metadata) } else { V::Nil };
+        let option = map([("chunk", "id".into()), ("metadata", metadata)]);
+        encode(&array(["t".into(), body, option]))
+    })
+}
+
 /// Messages that are well formed, but wrong, between right ones.
 fn any_faulty_stream() -> impl Strategy<Value = Vec<u8>> {
     let wrong = prop_oneof![
@@ -285,6 +314,44 @@ proptest! {
                 let bytewise = outcome(decode_pieces(parted, bytes.chunks(1)));
                 prop_assert_eq!(&bytewise, &held);
             }
+        }
+    }
+
+    /// The same where group attributes are attached.
+    #[test]
+    fn groups_in_parts_are_the_same_as_a_whole(
+        messages in prop::collection::vec(any_spread_message(false), 1..4),
+        cuts in cuts(),
+    ) {
+        let bytes = messages.concat();
+        let mut settings = Settings::default();
+        settings.group_attributes_key = Some("group".to_owned());
+        let held = outcome(decode_pieces(settings.clone(), [&bytes[..]]));
+        for parted in [small_parts(settings.clone()), medium_parts(settings.clone())] {
+            let pieces = outcome(decode_pieces(parted.clone(), cut(&bytes, &cuts)));
+            prop_assert_eq!(&pieces, &held);
+            let bytewise = outcome(decode_pieces(parted, bytes.chunks(1)));
+            prop_assert_eq!(&bytewise, &held);
+        }
+    }
+
+    /// The same where the option has metadata for the entries, and is there when they begin.
+    #[test]
+    fn metadata_in_parts_is_the_same_as_in_a_whole(
+        messages in prop::collection::vec(any_spread_message(true), 1..4),
+        has_groups in any::<bool>(),
+        cuts in cuts(),
+    ) {
+        let bytes = messages.concat();
+        let mut settings = Settings::default();
+        settings.group_attributes_key = has_groups.then(|| "group".to_owned());
+        let held = outcome(decode_pieces(settings.clone(), [&bytes[..]]));
+        for (events, part_bytes) in [(2, 1), (3, 1), (2, 100)] {
+            let mut parted = settings.clone();
+            parted.limits.max_buffered_events = events;
+            parted.limits.part_bytes = part_bytes;
+            let pieces = outcome(decode_pieces(parted, cut(&bytes, &cuts)));
+            prop_assert_eq!(&pieces, &held);
         }
     }
 

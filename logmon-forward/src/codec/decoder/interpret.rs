@@ -313,10 +313,10 @@ impl Decoder {
         }
     }
 
-    /// Lets go of a frame and keeps a range of it: without a copy, unless most of the buffer would
-    /// be kept for little of it.
+    /// Lets go of a frame and keeps a range of it: without a copy, unless much more memory would be
+    /// kept with it.
     fn cut_range(&mut self, len: usize, range: Range<usize>) -> Bytes {
-        if range.len() < self.buffer.capacity() / 2 {
+        if range.len() < self.allocation.size(&self.buffer) / 2 {
             let kept = Bytes::copy_from_slice(self.buffer.get(range).unwrap_or_default());
             self.consume(len);
             return kept;
