@@ -146,6 +146,14 @@ impl Decoder {
         buffer + self.stream.as_ref().map_or(0, Stream::memory)
     }
 
+    /// Gives the memory of the buffer back where little is left in it.
+    pub fn shrink(&mut self) {
+        let (len, capacity) = (self.buffer.len(), self.buffer.capacity());
+        if capacity > SMALL_BUFFER && len > 0 && len < capacity / 8 {
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+    }
+
     /// Refuses the message that is being handed out in parts: whoever takes them cannot. It is read
     /// on to its end, and comes as one that was refused.
     pub fn refuse_parts(&mut self, reason: Reason) {

@@ -203,6 +203,7 @@ impl Connection {
             if self.read(bytes)? {
                 self.decode().await?;
             }
+            self.decoder.shrink();
             self.credit.keep(self.decoder.held());
             if !self.decoder.is_inside_message() {
                 self.patience.renew();
