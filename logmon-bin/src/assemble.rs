@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use logmon_core::{Hub, Journal as _, Store, Tag};
-use logmon_forward::codec::{EmptyTag, Settings};
+use logmon_core::{Hub, Journal as _, Store};
 use logmon_forward::{Handle, Listener, ListenerConfig, Stats};
 use logmon_store::{
     DirQuarantine, DiskJournal, JournalConfig, JournalState, JournalStore, Retention,
@@ -29,11 +28,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let quarantine = open_quarantine(&config)?;
     let outputs = Outputs::open(&config, &journal, &quarantine)?;
     let hub = Hub::following(journal.clone(), config.ring_bytes);
-    let forward = Listener::bind(listener_config(&config), journal.clone())?;
+    let forward = Listener::bind(listener_config(&config), journal.clone())?
+        .with_quarantine(Arc::new(quarantine.clone()));
     let server = Server::bind(config.http.listen, config.http.max_connections)
         .await
         .with_context(|| format!("listening for HTTP on {} failed", config.http.listen))?;
-    let unix = config.forward.listener.unix.as_ref().map(|unix| unix.path.clone());
+    let unix = config.forward.unix.as_ref().map(|unix| unix.path.clone());
     let addresses = Addresses { forward: forward.local_addr(), unix, http: server.local_addr()? };
     let (stop, stopped) = watch::channel(false);
     let stats = forward.stats();
@@ -100,6 +100,7 @@ fn open_journal(config: &Config) -> anyhow::Result<DiskJournal> {
     retention.max_bytes = config.journal.max_bytes;
     retention.max_age = config.journal.max_age;
     settings.retention = retention;
+    settings.staging_max_bytes = config.journal.staging_max_bytes;
     let (journal, report) = DiskJournal::open(&folder, settings)
         .with_context(|| format!("opening the journal in {} failed", folder.display()))?;
     for damage in &report.damages {
@@ -135,17 +136,8 @@ fn open_quarantine(config: &Config) -> anyhow::Result<DirQuarantine> {
 }
 
 fn listener_config(config: &Config) -> ListenerConfig {
-    let mut settings = Settings::default();
-    settings.fields = config.fields.clone();
-    settings.time_unit = config.forward.time_unit;
-    settings.tag = config.forward.tag.as_deref().map(Tag::from);
-    settings.add_tag_prefix.clone_from(&config.forward.add_tag_prefix);
-    if let Some(tag) = &config.forward.default_tag {
-        settings.empty_tag = EmptyTag::Replace(Tag::from(tag.as_str()));
-    }
-    settings.limits.max_message_bytes = config.forward.max_message_bytes;
-    let mut listener = config.forward.listener.clone();
-    listener.settings = settings;
+    let mut listener = config.forward.clone();
+    listener.settings.fields = config.fields.clone();
     listener
 }
 
@@ -197,6 +189,7 @@ impl Health for Figures {
                 "bytes": journal.bytes,
                 "segments": journal.segments,
                 "queued_bytes": journal.queued_bytes,
+                "staged_bytes": journal.staged_bytes,
                 "oldest_seq": journal.oldest.seq.to_string(),
                 "appended": journal.appended,
                 "expired": {"age": journal.expired.by_age, "size": journal.expired.by_size},
@@ -230,7 +223,15 @@ impl Health for Figures {
                 "chunk_id_conflicts": forward.chunk_id_conflicts,
                 "acks_sent": forward.acks_sent,
                 "acks_dropped": forward.acks_dropped,
+                "extra_elements": forward.extra_elements,
+                "group_markers": forward.group_markers,
+                "groups_too_long": forward.groups_too_long,
+                "nested_batches": forward.nested_batches,
                 "signals_dropped": forward.signals_dropped,
+                "staged": forward.staged,
+                "metadata_too_late": forward.metadata_too_late,
+                "quarantined": forward.quarantined,
+                "quarantine_failed": forward.quarantine_failed,
                 "times_out_of_range": forward.times_out_of_range,
                 "rejected": forward.rejected,
             },
