@@ -23,6 +23,7 @@ mod connection;
 mod dedupe;
 mod door;
 mod heartbeat;
+mod host_names;
 mod patience;
 mod places;
 mod rates;
@@ -32,6 +33,7 @@ mod upkeep;
 
 pub use config::{ListenerConfig, UnixSocket};
 pub use dedupe::DedupeMode;
+pub use host_names::{HostNames, SystemHostNames};
 pub use stats::{Snapshot, Stats};
 
 use aftercare::Aftercare;
@@ -40,6 +42,7 @@ use connection::Connection;
 use dedupe::Dedupe;
 use door::{Incoming, Visitor};
 use heartbeat::Heartbeat;
+use host_names::Names;
 use places::{Place, Places};
 use rates::Failures;
 use report::Limiter;
@@ -90,6 +93,7 @@ struct Shared {
     tls: Option<ServerTls>,
     security: Option<Arc<Security>>,
     failures: Failures,
+    names: Arc<Names>,
     /// Told when a client comes that no rule knows.
     stranger: Notify,
 }
@@ -179,6 +183,7 @@ impl Listener {
             tls,
             security,
             failures: Failures::default(),
+            names: Names::new(config.host_names.clone()),
             stranger: Notify::new(),
             config,
         });
@@ -349,6 +354,10 @@ impl Shared {
         (peer, place): (Peer, Place),
         mut stopped: watch::Receiver<bool>,
     ) {
+        if let (Some(_), Some(ip)) = (&self.config.source_hostname_key, peer.address()) {
+            // Mostly the name is there before the first event.
+            drop(self.names.get(ip));
+        }
         let visitor = Visitor { shared: &self, peer, place: &place };
         let entered = tokio::select! {
             biased;

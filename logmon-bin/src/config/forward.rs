@@ -33,6 +33,7 @@ impl RawForward {
         self.set_memory(&mut listener)?;
         self.set_times(&mut listener)?;
         self.set_dedupe(&mut listener)?;
+        self.set_source(&mut listener)?;
         self.set_reading(&mut listener.settings)?;
         Ok(listener)
     }

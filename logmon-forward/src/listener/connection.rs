@@ -28,6 +28,7 @@ mod log;
 mod quarantine;
 mod recognise;
 mod retire;
+mod source;
 mod stage;
 
 use retire::Retirement;

@@ -10,6 +10,9 @@ use super::super::{ConfigError, bytes, size};
 /// The least that a connection may hold: one big read and what it is decoded into.
 const MIN_IN_FLIGHT: usize = 64 << 10;
 
+/// The longest key that is put into every record.
+const MAX_KEY: usize = 256;
+
 impl RawForward {
     pub(super) fn set_reading(&self, settings: &mut Settings) -> Result<(), ConfigError> {
         settings.tag = self.tag.as_deref().map(Tag::from);
@@ -46,6 +49,29 @@ impl RawForward {
             [("drop", Signals::Drop), ("reject", Signals::Reject)],
         )?;
         self.set_lengths(settings)
+    }
+
+    pub(super) fn set_source(&self, listener: &mut ListenerConfig) -> Result<(), ConfigError> {
+        let (address, host) = (&self.source_address_key, &self.source_hostname_key);
+        for (name, key) in
+            [("forward.source_address_key", address), ("forward.source_hostname_key", host)]
+        {
+            if key.as_ref().is_some_and(|key| !(1..=MAX_KEY).contains(&key.len())) {
+                let problem = format!("a key has from 1 to {MAX_KEY} bytes");
+                return Err(ConfigError::new(name, problem));
+            }
+        }
+        if host.is_some() && self.resolve_hostname == Some(false) {
+            let problem = "it is false, and source_hostname_key asks for names";
+            return Err(ConfigError::new("forward.resolve_hostname", problem));
+        }
+        if host.is_some() && host == address {
+            let problem = "it is the key of the address as well";
+            return Err(ConfigError::new("forward.source_hostname_key", problem));
+        }
+        listener.source_address_key.clone_from(address);
+        listener.source_hostname_key.clone_from(host);
+        Ok(())
     }
 
     fn set_lengths(&self, settings: &mut Settings) -> Result<(), ConfigError> {

@@ -119,6 +119,9 @@ fn reads_how_to_read() {
         tag_invalid = "escape"
         signals = "reject"
         group_attributes_key = "group"
+        source_address_key = "peer"
+        source_hostname_key = "host"
+        resolve_hostname = true
         "#,
         &[],
     )
@@ -134,6 +137,8 @@ fn reads_how_to_read() {
     assert_eq!(settings.invalid_event, InvalidEvent::Close);
     assert_eq!((settings.invalid_tag, settings.signals), (InvalidTag::Escape, Signals::Reject));
     assert_eq!(settings.group_attributes_key.as_deref(), Some("group"));
+    assert_eq!(listener.source_address_key.as_deref(), Some("peer"));
+    assert_eq!(listener.source_hostname_key.as_deref(), Some("host"));
 }
 
 /// What is documented where nothing is set.
@@ -179,6 +184,15 @@ fn tells_what_is_wrong() {
         ("[forward]\ntag_invalid = \"\"".to_owned(), "forward.tag_invalid: `` is none of"),
         ("[forward]\nsignals = \"keep\"".to_owned(), "forward.signals: `keep`"),
         ("[forward]\ngroup_attributes_key = \"\"".to_owned(), "forward.group_attributes_key: it"),
+        (
+            "[forward]\nsource_hostname_key = \"h\"\nresolve_hostname = false".to_owned(),
+            "forward.resolve_hostname: it is false",
+        ),
+        (
+            "[forward]\nsource_hostname_key = \"h\"\nsource_address_key = \"h\"".to_owned(),
+            "forward.source_hostname_key: it is the key",
+        ),
+        ("[forward]\nsource_address_key = \"\"".to_owned(), "forward.source_address_key: a key"),
         (
             "[forward]\nmax_memory_bytes = \"1KiB\"".to_owned(),
             "forward.max_in_flight_bytes: a connection needs",

@@ -22,6 +22,9 @@ pub(super) const KEYS: &[&str] = &[
     "tag_invalid",
     "signals",
     "group_attributes_key",
+    "source_address_key",
+    "source_hostname_key",
+    "resolve_hostname",
     "max_connections",
     "dedupe",
     "dedupe_window",
@@ -92,8 +95,13 @@ pub(super) const NUMBERS: &[&str] = &[
 ];
 
 /// Keys whose values are true or false.
-pub(super) const SWITCHES: &[&str] =
-    &["udp_heartbeat", "empty_shared_key", "user_auth", "allow_anonymous_source"];
+pub(super) const SWITCHES: &[&str] = &[
+    "udp_heartbeat",
+    "resolve_hostname",
+    "empty_shared_key",
+    "user_auth",
+    "allow_anonymous_source",
+];
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -113,6 +121,9 @@ pub(crate) struct RawForward {
     pub(crate) tag_invalid: Option<String>,
     pub(crate) signals: Option<String>,
     pub(crate) group_attributes_key: Option<String>,
+    pub(crate) source_address_key: Option<String>,
+    pub(crate) source_hostname_key: Option<String>,
+    pub(crate) resolve_hostname: Option<bool>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) dedupe: Option<String>,
     pub(crate) dedupe_window: Option<String>,
