@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use logmon_core::{Hub, Journal as _, Store};
-use logmon_forward::{Handle, Listener, ListenerConfig, Stats};
+use logmon_forward::{Handle, Listener, Snapshot, Stats};
 use logmon_store::{
     DirQuarantine, DiskJournal, JournalConfig, JournalState, JournalStore, Retention,
 };
@@ -28,8 +28,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let quarantine = open_quarantine(&config)?;
     let outputs = Outputs::open(&config, &journal, &quarantine)?;
     let hub = Hub::following(journal.clone(), config.ring_bytes);
-    let forward = Listener::bind(listener_config(&config), journal.clone())?
-        .with_quarantine(Arc::new(quarantine.clone()));
+    let forward = bind_forward(&config, &journal, &quarantine)?;
     let server = Server::bind(config.http.listen, config.http.max_connections)
         .await
         .with_context(|| format!("listening for HTTP on {} failed", config.http.listen))?;
@@ -135,10 +134,15 @@ fn open_quarantine(config: &Config) -> anyhow::Result<DirQuarantine> {
     })
 }
 
-fn listener_config(config: &Config) -> ListenerConfig {
+fn bind_forward(
+    config: &Config,
+    journal: &Arc<DiskJournal>,
+    quarantine: &DirQuarantine,
+) -> anyhow::Result<Listener> {
     let mut listener = config.forward.clone();
     listener.settings.fields = config.fields.clone();
-    listener
+    let listener = Listener::bind(listener, journal.clone())?;
+    Ok(listener.with_quarantine(Arc::new(quarantine.clone())))
 }
 
 /// Reads the certificate of the listener again at every SIGHUP.
@@ -196,45 +200,7 @@ impl Health for Figures {
                 "damaged": journal.damaged,
                 "fsyncs": journal.fsyncs,
             },
-            "forward": {
-                "connections": forward.connections,
-                "connections_open": forward.connections_open,
-                "connections_refused": forward.connections_refused,
-                "connections_denied": forward.connections_denied,
-                "connections_evicted": forward.connections_evicted,
-                "heartbeats": forward.heartbeats,
-                "udp_heartbeats": forward.udp_heartbeats,
-                "udp_limited": forward.udp_limited,
-                "tls_failed": forward.tls_failed,
-                "logins": forward.logins,
-                "logins_refused": forward.logins_refused,
-                "truncated": forward.truncated,
-                "bytes": forward.bytes,
-                "messages": forward.messages,
-                "events": forward.events,
-                "appended": forward.appended,
-                "deduplicated": forward.deduplicated,
-                "rejected_events": forward.rejected_events,
-                "rejected_acked": forward.rejected_acked,
-                "lost": forward.lost,
-                "unsettled": forward.unsettled,
-                "journal_busy": forward.journal_busy,
-                "duplicates_suppressed": forward.duplicates_suppressed,
-                "chunk_id_conflicts": forward.chunk_id_conflicts,
-                "acks_sent": forward.acks_sent,
-                "acks_dropped": forward.acks_dropped,
-                "extra_elements": forward.extra_elements,
-                "group_markers": forward.group_markers,
-                "groups_too_long": forward.groups_too_long,
-                "nested_batches": forward.nested_batches,
-                "signals_dropped": forward.signals_dropped,
-                "staged": forward.staged,
-                "metadata_too_late": forward.metadata_too_late,
-                "quarantined": forward.quarantined,
-                "quarantine_failed": forward.quarantine_failed,
-                "times_out_of_range": forward.times_out_of_range,
-                "rejected": forward.rejected,
-            },
+            "forward": forward_json(&forward),
             "quarantine": {
                 "items": quarantine.items,
                 "bytes": quarantine.bytes,
@@ -245,6 +211,48 @@ impl Health for Figures {
             "outputs": outputs.collect::<Vec<_>>(),
         })
     }
+}
+
+fn forward_json(forward: &Snapshot) -> Value {
+    json!({
+        "connections": forward.connections,
+        "connections_open": forward.connections_open,
+        "connections_refused": forward.connections_refused,
+        "connections_denied": forward.connections_denied,
+        "connections_evicted": forward.connections_evicted,
+        "heartbeats": forward.heartbeats,
+        "udp_heartbeats": forward.udp_heartbeats,
+        "udp_limited": forward.udp_limited,
+        "tls_failed": forward.tls_failed,
+        "logins": forward.logins,
+        "logins_refused": forward.logins_refused,
+        "truncated": forward.truncated,
+        "bytes": forward.bytes,
+        "messages": forward.messages,
+        "events": forward.events,
+        "appended": forward.appended,
+        "deduplicated": forward.deduplicated,
+        "rejected_events": forward.rejected_events,
+        "rejected_acked": forward.rejected_acked,
+        "lost": forward.lost,
+        "unsettled": forward.unsettled,
+        "journal_busy": forward.journal_busy,
+        "duplicates_suppressed": forward.duplicates_suppressed,
+        "chunk_id_conflicts": forward.chunk_id_conflicts,
+        "acks_sent": forward.acks_sent,
+        "acks_dropped": forward.acks_dropped,
+        "extra_elements": forward.extra_elements,
+        "group_markers": forward.group_markers,
+        "groups_too_long": forward.groups_too_long,
+        "nested_batches": forward.nested_batches,
+        "signals_dropped": forward.signals_dropped,
+        "staged": forward.staged,
+        "metadata_too_late": forward.metadata_too_late,
+        "quarantined": forward.quarantined,
+        "quarantine_failed": forward.quarantine_failed,
+        "times_out_of_range": forward.times_out_of_range,
+        "rejected": forward.rejected,
+    })
 }
 
 /// The key that signs paging cursors, kept with the data so that they outlive a restart.
