@@ -47,6 +47,8 @@ const DOCUMENTS: &[&str] = &[
     "docs/configuration.md",
     "docs/decisions.md",
     "docs/delivery.md",
+    "docs/forward-conformance.md",
+    "docs/forwarding.md",
     "docs/operations.md",
     "docs/quarantine.md",
 ];

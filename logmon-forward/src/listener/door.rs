@@ -53,7 +53,7 @@ impl Visitor<'_> {
         let halves = match (incoming, &self.shared.tls) {
             (Incoming::Tcp(stream), None) => transport::split_tcp(stream),
             (Incoming::Tcp(stream), Some(tls)) => {
-                let stream = self.encrypt(stream, tls).await?;
+                let stream = Box::pin(self.encrypt(stream, tls)).await?;
                 names.extend(self.certified(&stream));
                 EncryptedStream::new(stream).split()
             }
@@ -65,7 +65,7 @@ impl Visitor<'_> {
             let (reader, writer) = halves;
             return Some(Entered { reader, writer, buffer: BytesMut::new(), names });
         };
-        let entered = self.login(halves, names, security).await?;
+        let entered = Box::pin(self.login(halves, names, security)).await?;
         self.place.settle();
         Some(entered)
     }
@@ -272,7 +272,7 @@ async fn read_some(reader: &mut ReadHalf, buffer: &mut BytesMut) -> io::Result<u
 /// Reads and throws away what a peer still sends.
 pub(super) async fn drain(mut reader: ReadHalf, patience: Duration) {
     let deadline = Instant::now() + patience;
-    let mut scrap = [0; 4096];
+    let mut scrap = vec![0; 4096];
     while let Ok(Ok(())) = timeout_at(deadline, reader.readable()).await {
         match reader.try_read_buf(&mut scrap.as_mut_slice()) {
             Ok(0) => return,
