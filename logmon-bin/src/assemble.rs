@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use logmon_core::{Hub, Journal as _, Store, Tag};
-use logmon_forward::codec::{EmptyTag, Settings};
-use logmon_forward::{Handle, Listener, ListenerConfig, Stats};
+use logmon_core::{Hub, Journal as _, Store};
+use logmon_forward::{Handle, Listener, Snapshot, Stats};
 use logmon_store::{
     DirQuarantine, DiskJournal, JournalConfig, JournalState, JournalStore, Retention,
 };
@@ -29,11 +28,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let quarantine = open_quarantine(&config)?;
     let outputs = Outputs::open(&config, &journal, &quarantine)?;
     let hub = Hub::following(journal.clone(), config.ring_bytes);
-    let forward = Listener::bind(listener_config(&config), journal.clone())?;
+    let forward = bind_forward(&config, &journal, &quarantine)?;
     let server = Server::bind(config.http.listen, config.http.max_connections)
         .await
         .with_context(|| format!("listening for HTTP on {} failed", config.http.listen))?;
-    let unix = config.forward.listener.unix.as_ref().map(|unix| unix.path.clone());
+    let unix = config.forward.unix.as_ref().map(|unix| unix.path.clone());
     let addresses = Addresses { forward: forward.local_addr(), unix, http: server.local_addr()? };
     let (stop, stopped) = watch::channel(false);
     let stats = forward.stats();
@@ -100,6 +99,7 @@ fn open_journal(config: &Config) -> anyhow::Result<DiskJournal> {
     retention.max_bytes = config.journal.max_bytes;
     retention.max_age = config.journal.max_age;
     settings.retention = retention;
+    settings.staging_max_bytes = config.journal.staging_max_bytes;
     let (journal, report) = DiskJournal::open(&folder, settings)
         .with_context(|| format!("opening the journal in {} failed", folder.display()))?;
     for damage in &report.damages {
@@ -134,19 +134,15 @@ fn open_quarantine(config: &Config) -> anyhow::Result<DirQuarantine> {
     })
 }
 
-fn listener_config(config: &Config) -> ListenerConfig {
-    let mut settings = Settings::default();
-    settings.fields = config.fields.clone();
-    settings.time_unit = config.forward.time_unit;
-    settings.tag = config.forward.tag.as_deref().map(Tag::from);
-    settings.add_tag_prefix.clone_from(&config.forward.add_tag_prefix);
-    if let Some(tag) = &config.forward.default_tag {
-        settings.empty_tag = EmptyTag::Replace(Tag::from(tag.as_str()));
-    }
-    settings.limits.max_message_bytes = config.forward.max_message_bytes;
-    let mut listener = config.forward.listener.clone();
-    listener.settings = settings;
-    listener
+fn bind_forward(
+    config: &Config,
+    journal: &Arc<DiskJournal>,
+    quarantine: &DirQuarantine,
+) -> anyhow::Result<Listener> {
+    let mut listener = config.forward.clone();
+    listener.settings.fields = config.fields.clone();
+    let listener = Listener::bind(listener, journal.clone())?;
+    Ok(listener.with_quarantine(Arc::new(quarantine.clone())))
 }
 
 /// Reads the certificate of the listener again at every SIGHUP.
@@ -197,43 +193,14 @@ impl Health for Figures {
                 "bytes": journal.bytes,
                 "segments": journal.segments,
                 "queued_bytes": journal.queued_bytes,
+                "staged_bytes": journal.staged_bytes,
                 "oldest_seq": journal.oldest.seq.to_string(),
                 "appended": journal.appended,
                 "expired": {"age": journal.expired.by_age, "size": journal.expired.by_size},
                 "damaged": journal.damaged,
                 "fsyncs": journal.fsyncs,
             },
-            "forward": {
-                "connections": forward.connections,
-                "connections_open": forward.connections_open,
-                "connections_refused": forward.connections_refused,
-                "connections_denied": forward.connections_denied,
-                "connections_evicted": forward.connections_evicted,
-                "heartbeats": forward.heartbeats,
-                "udp_heartbeats": forward.udp_heartbeats,
-                "udp_limited": forward.udp_limited,
-                "tls_failed": forward.tls_failed,
-                "logins": forward.logins,
-                "logins_refused": forward.logins_refused,
-                "truncated": forward.truncated,
-                "bytes": forward.bytes,
-                "messages": forward.messages,
-                "events": forward.events,
-                "appended": forward.appended,
-                "deduplicated": forward.deduplicated,
-                "rejected_events": forward.rejected_events,
-                "rejected_acked": forward.rejected_acked,
-                "lost": forward.lost,
-                "unsettled": forward.unsettled,
-                "journal_busy": forward.journal_busy,
-                "duplicates_suppressed": forward.duplicates_suppressed,
-                "chunk_id_conflicts": forward.chunk_id_conflicts,
-                "acks_sent": forward.acks_sent,
-                "acks_dropped": forward.acks_dropped,
-                "signals_dropped": forward.signals_dropped,
-                "times_out_of_range": forward.times_out_of_range,
-                "rejected": forward.rejected,
-            },
+            "forward": forward_json(&forward),
             "quarantine": {
                 "items": quarantine.items,
                 "bytes": quarantine.bytes,
@@ -244,6 +211,48 @@ impl Health for Figures {
             "outputs": outputs.collect::<Vec<_>>(),
         })
     }
+}
+
+fn forward_json(forward: &Snapshot) -> Value {
+    json!({
+        "connections": forward.connections,
+        "connections_open": forward.connections_open,
+        "connections_refused": forward.connections_refused,
+        "connections_denied": forward.connections_denied,
+        "connections_evicted": forward.connections_evicted,
+        "heartbeats": forward.heartbeats,
+        "udp_heartbeats": forward.udp_heartbeats,
+        "udp_limited": forward.udp_limited,
+        "tls_failed": forward.tls_failed,
+        "logins": forward.logins,
+        "logins_refused": forward.logins_refused,
+        "truncated": forward.truncated,
+        "bytes": forward.bytes,
+        "messages": forward.messages,
+        "events": forward.events,
+        "appended": forward.appended,
+        "deduplicated": forward.deduplicated,
+        "rejected_events": forward.rejected_events,
+        "rejected_acked": forward.rejected_acked,
+        "lost": forward.lost,
+        "unsettled": forward.unsettled,
+        "journal_busy": forward.journal_busy,
+        "duplicates_suppressed": forward.duplicates_suppressed,
+        "chunk_id_conflicts": forward.chunk_id_conflicts,
+        "acks_sent": forward.acks_sent,
+        "acks_dropped": forward.acks_dropped,
+        "extra_elements": forward.extra_elements,
+        "group_markers": forward.group_markers,
+        "groups_too_long": forward.groups_too_long,
+        "nested_batches": forward.nested_batches,
+        "signals_dropped": forward.signals_dropped,
+        "staged": forward.staged,
+        "metadata_too_late": forward.metadata_too_late,
+        "quarantined": forward.quarantined,
+        "quarantine_failed": forward.quarantine_failed,
+        "times_out_of_range": forward.times_out_of_range,
+        "rejected": forward.rejected,
+    })
 }
 
 /// The key that signs paging cursors, kept with the data so that they outlive a restart.

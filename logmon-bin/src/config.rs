@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use logmon_core::{FieldMap, TimeUnit};
+use logmon_core::FieldMap;
 use logmon_forward::ListenerConfig;
 use logmon_store::{Keep, QuarantineConfig};
 
@@ -26,7 +26,8 @@ const MAX_CONNECTIONS: u32 = 1_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
-    pub(crate) forward: Forward,
+    /// How it listens and how it reads, all but the fields of records, which stand below.
+    pub(crate) forward: ListenerConfig,
     pub(crate) http: Http,
     pub(crate) store: StoreKind,
     pub(crate) journal: Journal,
@@ -35,18 +36,6 @@ pub(crate) struct Config {
     pub(crate) has_demo: bool,
     pub(crate) outputs: Vec<Output>,
     pub(crate) quarantine: QuarantineConfig,
-}
-
-/// The Forward listener.
-#[derive(Clone, Debug)]
-pub(crate) struct Forward {
-    pub(crate) tag: Option<String>,
-    pub(crate) add_tag_prefix: Option<String>,
-    pub(crate) default_tag: Option<String>,
-    pub(crate) time_unit: TimeUnit,
-    pub(crate) max_message_bytes: usize,
-    /// How it listens and whom to; how bytes are read stands above.
-    pub(crate) listener: ListenerConfig,
 }
 
 /// The HTTP listener.
@@ -76,6 +65,7 @@ pub(crate) struct Journal {
     pub(crate) durability: Durability,
     pub(crate) max_bytes: u64,
     pub(crate) max_age: Option<Duration>,
+    pub(crate) staging_max_bytes: u64,
 }
 
 /// When an append counts as done.
@@ -113,7 +103,7 @@ impl Config {
         let http = raw.http.check()?;
         let fields = raw.fields.check()?;
         let forward = raw.forward.check()?;
-        if raw.demo && !is_open(&forward.listener) {
+        if raw.demo && !is_open(&forward) {
             let problem = "the demonstration sends over plain TCP without a key";
             return Err(ConfigError::new("--demo", problem));
         }
@@ -198,14 +188,12 @@ impl raw::RawJournal {
                     ConfigError::new("journal.durability", problem)
                 })?,
         };
-        let max_bytes = match self.max_bytes.as_deref() {
-            Some(text) => crate::units::bytes(text)
-                .map_err(|problem| ConfigError::new("journal.max_bytes", problem))?,
-            None => 10 << 30,
-        };
+        let max_bytes = bytes("journal.max_bytes", self.max_bytes.as_deref(), 10 << 30)?;
+        let staging_max_bytes =
+            bytes("journal.staging_max_bytes", self.staging_max_bytes.as_deref(), 8 << 30)?;
         let max_age = self.max_age.as_deref().map(crate::units::duration).transpose();
         let max_age = max_age.map_err(|problem| ConfigError::new("journal.max_age", problem))?;
-        Ok(Journal { durability, max_bytes, max_age })
+        Ok(Journal { durability, max_bytes, max_age, staging_max_bytes })
     }
 }
 
@@ -254,10 +242,14 @@ fn address(name: &str, text: Option<&str>, default: &str) -> Result<SocketAddr, 
     })
 }
 
-fn size(name: &str, text: Option<&str>, default: usize) -> Result<usize, ConfigError> {
+fn bytes(name: &str, text: Option<&str>, default: u64) -> Result<u64, ConfigError> {
     let Some(text) = text else { return Ok(default) };
-    let bytes = crate::units::bytes(text).map_err(|problem| ConfigError::new(name, problem))?;
-    usize::try_from(bytes).map_err(|_| ConfigError::new(name, format!("{text} is too much")))
+    crate::units::bytes(text).map_err(|problem| ConfigError::new(name, problem))
+}
+
+fn size(name: &str, text: Option<&str>, default: usize) -> Result<usize, ConfigError> {
+    usize::try_from(bytes(name, text, default as u64)?)
+        .map_err(|_| ConfigError::new(name, "this machine cannot count so many bytes"))
 }
 
 /// A number of connections: none at all would be of no use.

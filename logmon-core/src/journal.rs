@@ -98,7 +98,8 @@ pub trait Staging: fmt::Debug + Send {
     ///
     /// # Errors
     /// [`AppendError::Busy`] where the room for staging is used up: what was pushed stays, and the
-    /// caller may give up. Other errors are final.
+    /// caller may give up. [`AppendError::TooLarge`] where the message can never be staged, or would
+    /// not be kept. This and all others are final.
     ///
     /// # Cancel safety
     /// Dropped half way, the staging is of no more use.
@@ -159,7 +160,7 @@ pub enum AppendError {
     /// A write or fsync failed before; the journal takes nothing more until it is opened again.
     #[error("the journal stopped after a failure of the disk: {0}")]
     Poisoned(Arc<str>),
-    /// The batch is beyond what one frame can hold.
+    /// The batch is beyond what one frame can hold, or a message beyond what [`Staging`] takes.
     #[error("a batch of {bytes} bytes is too large for the journal")]
     TooLarge {
         /// The bytes of its payload.

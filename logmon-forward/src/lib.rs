@@ -19,6 +19,7 @@ mod transport;
 
 pub use codec::{Decoder, Settings};
 pub use listener::{
-    BindError, DedupeMode, Handle, Listener, ListenerConfig, Snapshot, Stats, UnixSocket,
+    BindError, DedupeMode, Handle, HostNames, Listener, ListenerConfig, Snapshot, Stats,
+    SystemHostNames, UnixSocket,
 };
 pub use sender::{SendError, Sender, SenderConfig};

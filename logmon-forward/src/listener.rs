@@ -24,6 +24,7 @@ mod connection;
 mod dedupe;
 mod door;
 mod heartbeat;
+mod host_names;
 mod patience;
 mod places;
 mod rates;
@@ -33,6 +34,7 @@ mod upkeep;
 
 pub use config::{ListenerConfig, UnixSocket};
 pub use dedupe::DedupeMode;
+pub use host_names::{HostNames, SystemHostNames};
 pub use stats::{Snapshot, Stats};
 
 use aftercare::Aftercare;
@@ -41,6 +43,7 @@ use connection::Connection;
 use dedupe::Dedupe;
 use door::{Incoming, Visitor};
 use heartbeat::Heartbeat;
+use host_names::Names;
 use places::{Place, Places};
 use rates::Failures;
 use report::Limiter;
@@ -91,6 +94,7 @@ struct Shared {
     tls: Option<ServerTls>,
     security: Option<Arc<Security>>,
     failures: Failures,
+    names: Arc<Names>,
     /// Told when a client comes that no rule knows.
     stranger: Notify,
 }
@@ -180,6 +184,7 @@ impl Listener {
             tls,
             security,
             failures: Failures::default(),
+            names: Names::new(config.host_names.clone()),
             stranger: Notify::new(),
             config,
         });
@@ -351,6 +356,10 @@ impl Shared {
         mut stopped: watch::Receiver<bool>,
     ) {
         let _open = Open::count(self.stats.clone());
+        if let (Some(_), Some(ip)) = (&self.config.source_hostname_key, peer.address()) {
+            // Mostly the name is there before the first event.
+            drop(self.names.get(ip));
+        }
         let visitor = Visitor { shared: &self, peer, place: &place };
         let speaking = async {
             let entered = visitor.enter(incoming).await?;

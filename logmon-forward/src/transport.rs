@@ -213,3 +213,33 @@ pub(crate) fn prepare(stream: &TcpStream, liveness: Liveness) -> io::Result<()> 
     socket.set_tcp_user_timeout(liveness.user_timeout)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// F-115: the system asks a silent peer after 60 s and then every 15 s, and gives it up after
+    /// the fourth question: two minutes.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn dead_peers_are_noticed_within_two_minutes() {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        assert!(!SockRef::from(&stream).keepalive().unwrap());
+        let config = crate::ListenerConfig::default();
+        let liveness =
+            Liveness { keepalive: config.tcp_keepalive, user_timeout: config.tcp_user_timeout };
+        prepare(&stream, liveness).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+        let (idle, interval) = (socket.tcp_keepalive_time(), socket.tcp_keepalive_interval());
+        let (idle, interval) = (idle.unwrap(), interval.unwrap());
+        let retries = socket.tcp_keepalive_retries().unwrap();
+        assert_eq!((idle.as_secs(), interval.as_secs(), retries), (60, 15, 4));
+        assert_eq!((idle + interval * retries).as_secs(), 120);
+        let liveness = Liveness { user_timeout: Some(Duration::from_secs(9)), ..liveness };
+        prepare(&stream, liveness).unwrap();
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(9)));
+    }
+}

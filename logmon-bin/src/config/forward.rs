@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use logmon_core::TimeUnit;
 use logmon_forward::handshake::{
     ClientMatch, ClientRule, Network, Secret, Security, SecuritySettings, User,
 };
@@ -11,7 +10,9 @@ use logmon_forward::tls::{ClientAuth, MinVersion, TlsSettings};
 use logmon_forward::{DedupeMode, ListenerConfig, UnixSocket};
 
 use super::raw::{RawClient, RawForward, RawSecret, RawSecurity, RawTls};
-use super::{ConfigError, Forward, address, connections, size};
+use super::{ConfigError, address, connections, size};
+
+mod reading;
 
 /// The longest file with a key or a password.
 const MAX_SECRET: u64 = 64 << 10;
@@ -23,32 +24,18 @@ const MAX_DEDUPE_IDS: usize = 100_000_000;
 const UNIX_MODE: u32 = 0o660;
 
 impl RawForward {
-    pub(super) fn check(mut self) -> Result<Forward, ConfigError> {
-        let time_unit = match self.time_unit.as_deref() {
-            None | Some("seconds") => TimeUnit::Seconds,
-            Some("auto") => TimeUnit::Auto,
-            Some(other) => {
-                let problem = format!("`{other}` is not a unit; expected seconds or auto");
-                return Err(ConfigError::new("forward.time_unit", problem));
-            }
-        };
-        let max_message_bytes =
-            size("forward.max_message_bytes", self.max_message_bytes.as_deref(), 64 << 20)?;
+    pub(super) fn check(mut self) -> Result<ListenerConfig, ConfigError> {
         let mut listener = ListenerConfig::default();
         listener.tls = self.tls.take().map(RawTls::check).transpose()?;
         listener.security = self.security.take().map(RawSecurity::check).transpose()?;
         self.set_listen(&mut listener)?;
         self.set_counts(&mut listener)?;
+        self.set_memory(&mut listener)?;
         self.set_times(&mut listener)?;
         self.set_dedupe(&mut listener)?;
-        Ok(Forward {
-            tag: self.tag,
-            add_tag_prefix: self.add_tag_prefix,
-            default_tag: self.default_tag,
-            time_unit,
-            max_message_bytes,
-            listener,
-        })
+        self.set_source(&mut listener)?;
+        self.set_reading(&mut listener.settings)?;
+        Ok(listener)
     }
 
     fn set_listen(&self, listener: &mut ListenerConfig) -> Result<(), ConfigError> {

@@ -52,6 +52,7 @@ pub(crate) struct RawJournal {
     pub(crate) durability: Option<String>,
     pub(crate) max_bytes: Option<String>,
     pub(crate) max_age: Option<String>,
+    pub(crate) staging_max_bytes: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -109,7 +110,7 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("store", &["kind"]),
-    ("journal", &["durability", "max_bytes", "max_age"]),
+    ("journal", &["durability", "max_bytes", "max_age", "staging_max_bytes"]),
     ("fields", &["level", "message", "source"]),
     ("live", &["ring_bytes"]),
     ("quarantine", &["max_bytes", "max_item_bytes", "keep"]),

@@ -1,3 +1,4 @@
+use logmon_core::TimeUnit;
 use logmon_forward::DedupeMode;
 
 use super::*;
@@ -16,7 +17,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
 #[test]
 fn nothing_typed_is_the_default() {
     let config = load("", &[]).unwrap();
-    assert_eq!(config.forward.listener.listen.to_string(), "127.0.0.1:24224");
+    assert_eq!(config.forward.listen.to_string(), "127.0.0.1:24224");
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:4000");
     assert_eq!(config.data_dir, PathBuf::from("./logmon-data"));
     assert_eq!(config.store, StoreKind::Journal);
@@ -43,6 +44,7 @@ fn reads_every_section() {
         durability = "interval(500ms)"
         max_bytes = "1GiB"
         max_age = "30d"
+        staging_max_bytes = "3GiB"
         [fields]
         message = ["text"]
         [live]
@@ -53,12 +55,13 @@ fn reads_every_section() {
     .unwrap();
     assert_eq!(config.journal.durability, Durability::Interval(Duration::from_millis(500)));
     assert_eq!(config.journal.max_age, Some(Duration::from_secs(30 * 86_400)));
+    assert_eq!(config.journal.staging_max_bytes, 3 << 30);
     assert_eq!((config.http.max_body_bytes, config.ring_bytes), (1 << 20, 4 << 20));
     assert_eq!(config.fields.message_keys(), ["text"]);
-    assert_eq!(config.forward.time_unit, TimeUnit::Auto);
-    assert_eq!(config.forward.listener.dedupe, DedupeMode::Strict);
-    assert_eq!(config.forward.listener.dedupe_window, Duration::from_secs(3_600));
-    assert_eq!(config.forward.listener.dedupe_max_ids, 5_000);
+    assert_eq!(config.forward.settings.time_unit, TimeUnit::Auto);
+    assert_eq!(config.forward.dedupe, DedupeMode::Strict);
+    assert_eq!(config.forward.dedupe_window, Duration::from_secs(3_600));
+    assert_eq!(config.forward.dedupe_max_ids, 5_000);
 }
 
 #[test]
@@ -73,10 +76,7 @@ fn dedupe_has_sensible_bounds() {
         assert!(error.starts_with(name), "{error}");
     }
     let config = load("", &[("LOGMON_FORWARD_DEDUPE_MAX_IDS", "7")]).unwrap();
-    assert_eq!(
-        (config.forward.listener.dedupe, config.forward.listener.dedupe_max_ids),
-        (DedupeMode::Evidence, 7)
-    );
+    assert_eq!((config.forward.dedupe, config.forward.dedupe_max_ids), (DedupeMode::Evidence, 7));
 }
 
 /// an unknown key is an error with its line and the nearest known key.
@@ -140,7 +140,7 @@ fn the_environment_goes_over_the_file() {
     .unwrap();
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:4001");
     assert_eq!(config.http.origins, ["http://localhost:3000"]);
-    assert_eq!(config.forward.listener.listen.to_string(), "127.0.0.1:5");
+    assert_eq!(config.forward.listen.to_string(), "127.0.0.1:5");
     assert_eq!((config.http.max_connections, config.data_dir), (7, PathBuf::from("/tmp/x")));
     let open = "[http]\nlisten = \"[::]:1\"\ninsecure_no_auth = true\n";
     let config = load(open, &[("PORT", "4001")]).unwrap();

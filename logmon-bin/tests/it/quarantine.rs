@@ -5,7 +5,7 @@ use logmon_core::{Quarantine as _, Quarantined, QuarantinedKind, Tag};
 use logmon_store::{DirQuarantine, QuarantineConfig};
 use serde_json::Value;
 
-use crate::support::forward::{Mode, message, record};
+use crate::support::forward::{Client, Mode, message, record};
 use crate::support::server::Home;
 
 /// Puts items into the quarantine of a home, as a listener does.
@@ -97,4 +97,31 @@ fn replays_and_removes_what_was_acknowledged() {
     fill(&home, vec![entries(&["three"])]);
     assert!(!said(&home, &["replay", &ids(&home)[1], "--to", &to]).0);
     assert_eq!(ids(&home).len(), 2);
+}
+
+/// What the listener refuses is listed, and goes through once the cause is gone.
+#[test]
+fn what_was_refused_is_replayed_after_the_fix() {
+    let home = Home::new();
+    let server = home.start();
+    let mut client = Client::connect(server.forward).unwrap();
+    client.send(&message(Mode::Packed, "", &[record("without a tag", 1)], "the-chunk")).unwrap();
+    assert_eq!(client.acks().next().as_deref(), Some("the-chunk"), "refused, and acknowledged");
+    let (_, list, _) = said(&home, &["list"]);
+    assert!(list.contains("tag_empty") && list.contains("127.0.0.1:"), "{list}");
+    assert_eq!(server.forward_figure("quarantined"), 1);
+    assert_eq!(server.everything(), []);
+    drop(client);
+    assert!(server.stop().success());
+
+    let server = home.start_with(|command| {
+        command.env("LOGMON_FORWARD_DEFAULT_TAG", "untagged");
+    });
+    let (is_well, _, complaint) =
+        said(&home, &["replay", "--all", "--to", &server.forward.to_string()]);
+    assert!(is_well, "{complaint}");
+    let found = server.everything();
+    let found: Vec<_> = found.iter().map(|found| found.message.as_str()).collect();
+    assert_eq!(found, ["without a tag"]);
+    assert_eq!(ids(&home), [""; 0]);
 }

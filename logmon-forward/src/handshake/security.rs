@@ -220,7 +220,7 @@ impl Security {
         (rule.is_some() || self.allow_anonymous_source).then_some(Node { security: self, rule })
     }
 
-    pub(super) fn wants_users(&self) -> bool {
+    pub(crate) fn wants_users(&self) -> bool {
         !self.users.is_empty()
     }
 

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::DedupeMode;
+use super::{DedupeMode, HostNames, SystemHostNames};
 use crate::Settings;
 use crate::handshake::{Network, SecuritySettings};
 use crate::tls::TlsSettings;
@@ -33,6 +34,14 @@ pub struct ListenerConfig {
     pub udp_heartbeat_rate: u32,
     /// How bytes are read: limits, tags, times.
     pub settings: Settings,
+    /// The address of the peer is put into every record under this key, in place of what was there.
+    /// Default none. Peers on a Unix socket have no address, and nothing is put in.
+    pub source_address_key: Option<String>,
+    /// The same for the name of the peer's host, or its address while the name is not known: it is
+    /// looked up beside the reading, for a second at most, and kept for 5 min. Default none.
+    pub source_hostname_key: Option<String>,
+    /// Where names of hosts come from. Default [`SystemHostNames`].
+    pub host_names: Arc<dyn HostNames>,
     /// Connections the system holds until they are accepted. Default 4096.
     pub backlog: u32,
     /// The most connections at a time. Default 10,000.
@@ -148,6 +157,9 @@ impl Default for ListenerConfig {
             tcp_user_timeout: None,
             receive_buffer_size: None,
             settings: Settings::default(),
+            source_address_key: None,
+            source_hostname_key: None,
+            host_names: Arc::new(SystemHostNames::default()),
             backlog: 4096,
             max_connections: 10_000,
             max_connections_per_ip: 1_000,

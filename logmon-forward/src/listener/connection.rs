@@ -27,6 +27,7 @@ mod log;
 mod quarantine;
 mod recognise;
 mod retire;
+mod source;
 mod stage;
 
 use retire::Retirement;
@@ -145,7 +146,8 @@ impl Connection {
         (peer, place): (Peer, Place),
         stopped: watch::Receiver<bool>,
     ) -> Self {
-        let Entered { reader, writer, buffer } = entered;
+        let Entered { reader, writer, buffer, names } = entered;
+        let id = names.iter().fold(PeerId::of(peer.ip()), |id, name| id.named(name));
         let mut decoder = Decoder::new(shared.settings.clone());
         let (received, config) = (buffer.len() as u64, &shared.config);
         *decoder.buffer() = buffer;
@@ -156,7 +158,7 @@ impl Connection {
             reader,
             writer: Some(writer),
             acks: None,
-            origin: shared.dedupe.admit(PeerId::of(peer.ip())),
+            origin: shared.dedupe.admit(id),
             decoder,
             credit: shared.budget.credit(shared.config.max_in_flight_bytes),
             staging: None,

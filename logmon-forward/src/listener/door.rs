@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{BufMut as _, BytesMut};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
 use super::Shared;
@@ -33,6 +34,8 @@ pub(super) struct Entered {
     pub(super) writer: WriteHalf,
     /// What came behind the login.
     pub(super) buffer: BytesMut,
+    /// The names that the peer has proved: whom its certificate is for, then its user.
+    pub(super) names: Vec<String>,
 }
 
 /// Who stands at the door.
@@ -46,23 +49,28 @@ pub(super) struct Visitor<'a> {
 impl Visitor<'_> {
     /// Lets the visitor in. What goes wrong is logged and counted here.
     pub(super) async fn enter(&self, incoming: Incoming) -> Option<Entered> {
+        let mut names = Vec::new();
         let halves = match (incoming, &self.shared.tls) {
             (Incoming::Tcp(stream), None) => transport::split_tcp(stream),
-            (Incoming::Tcp(stream), Some(tls)) => Box::pin(self.encrypt(stream, tls)).await?,
+            (Incoming::Tcp(stream), Some(tls)) => {
+                let stream = Box::pin(self.encrypt(stream, tls)).await?;
+                names.extend(self.certified(&stream));
+                EncryptedStream::new(stream).split()
+            }
             #[cfg(unix)]
             (Incoming::Local(stream), _) => transport::split_local(stream),
         };
         let Some(security) = &self.shared.security else {
             self.place.greeted();
             let (reader, writer) = halves;
-            return Some(Entered { reader, writer, buffer: BytesMut::new() });
+            return Some(Entered { reader, writer, buffer: BytesMut::new(), names });
         };
-        let entered = Box::pin(self.login(halves, security)).await?;
+        let entered = Box::pin(self.login(halves, names, security)).await?;
         self.place.settle();
         Some(entered)
     }
 
-    async fn encrypt(&self, stream: TcpStream, tls: &ServerTls) -> Option<(ReadHalf, WriteHalf)> {
+    async fn encrypt(&self, stream: TcpStream, tls: &ServerTls) -> Option<TlsStream<TcpStream>> {
         let (peer, stats) = (self.peer, &self.shared.stats);
         let deadline = Instant::now() + self.shared.config.tls_timeout;
         // A look at the first byte costs no memory of TLS for those who only knock.
@@ -84,20 +92,23 @@ impl Visitor<'_> {
                 return None;
             }
         }
-        let stream = match timeout_at(deadline, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => stream,
+        match timeout_at(deadline, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => Some(stream),
             failed => {
                 self.log_tls(failed.map(Result::err));
-                return None;
+                None
             }
-        };
-        if let Some([certificate, ..]) = stream.get_ref().1.peer_certificates()
-            && let Some(suppressed) = self.shared.limiter.admit(peer.ip(), "client_certificate")
-        {
-            let subject = tls::subject(certificate);
+        }
+    }
+
+    /// Whom the certificate of a client is for.
+    fn certified(&self, stream: &TlsStream<TcpStream>) -> Option<String> {
+        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+        let (peer, subject) = (self.peer, tls::subject(certificate));
+        if let Some(suppressed) = self.shared.limiter.admit(peer.ip(), "client_certificate") {
             info!(%peer, subject, suppressed, "client certificate accepted");
         }
-        Some(EncryptedStream::new(stream).split())
+        (!subject.is_empty()).then_some(subject)
     }
 
     fn log_tls(&self, failed: Result<Option<io::Error>, tokio::time::error::Elapsed>) {
@@ -141,6 +152,7 @@ impl Visitor<'_> {
     async fn login(
         &self,
         (mut reader, mut writer): (ReadHalf, WriteHalf),
+        mut names: Vec<String>,
         security: &Arc<Security>,
     ) -> Option<Entered> {
         let (config, peer) = (&self.shared.config, self.peer);
@@ -183,7 +195,9 @@ impl Visitor<'_> {
                 Stats::add(&self.shared.stats.logins, 1);
                 let (host, user) = (&login.client_hostname, &login.username);
                 debug!(%peer, host, user, rule = login.rule, "client logged in");
-                Some(Entered { reader, writer, buffer })
+                // Where no user logs in, the name is only what the client says.
+                names.extend(security.wants_users().then_some(login.username));
+                Some(Entered { reader, writer, buffer, names })
             }
             Ok(Progress::Refused(refused)) => {
                 let head = hex(buffer.get(..buffer.len().min(16)).unwrap_or_default());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use logmon_core::{AppendError, Fingerprint, SeenChunk, Timestamp};
+use logmon_forward::handshake::{ClientSecurity, SecuritySettings, User};
 use logmon_forward::{DedupeMode, Snapshot};
 use rmpv::Value as V;
 use sha2::{Digest as _, Sha512};
@@ -14,6 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::common::*;
+use crate::handshake::{credentials, log_in, security};
 use crate::journals::{HandJournal, Lines};
 use crate::listener::{Server, ack, batch, event, expect, expect_end, memory, texts};
 
@@ -400,6 +402,38 @@ async fn equal_batches_of_many_peers_are_all_stored() {
     }
     let figures = server.end().await;
     assert_eq!((texts(&journal).await.len(), figures.chunk_id_conflicts), (100, 0));
+}
+
+/// F-076: users behind one address have their own chunks, and each its own again.
+#[tokio::test]
+async fn users_behind_one_address_are_told_apart() {
+    let journal = memory();
+    let server = Server::start(journal.clone(), |config| {
+        let users = ["alice", "bob"]
+            .map(|name| User { username: name.into(), password: format!("of {name}").into() });
+        config.security = Some(SecuritySettings { users: users.into(), ..security() });
+    });
+    let enter = async |name: &str| {
+        let mut client = server.connect().await;
+        let credentials = ClientSecurity {
+            username: name.into(),
+            password: format!("of {name}").into(),
+            ..credentials("s3cret")
+        };
+        log_in(&mut client, credentials, b"").await.unwrap();
+        client
+    };
+    for (name, stored, deduplicated) in [("alice", 1, 0), ("bob", 2, 0), ("alice", 2, 1)] {
+        let mut client = enter(name).await;
+        send(&mut client, &hashed("h", "x"), "h").await;
+        let figures = server.stats.snapshot();
+        assert_eq!((figures.appended, figures.deduplicated), (stored, deduplicated), "{name}");
+        // It never learnt that its chunk has arrived.
+        reset(client);
+        until(&server, |figures| figures.connections_open == 0).await;
+    }
+    server.end().await;
+    assert_eq!(texts(&journal).await, ["x", "x"]);
 }
 
 /// What is left of gathered events carries fingerprints that fit it.

@@ -21,6 +21,7 @@ mod oracle;
 mod properties;
 mod sender;
 mod server;
+mod source;
 mod staging;
 mod tls;
 mod transport;

@@ -144,6 +144,42 @@ async fn versions_are_agreed() {
     connector(&TLS13).connect(name(), newer.connect().await).await.unwrap();
 }
 
+/// What a client says first that speaks TLS 1.1 at most, byte by byte.
+fn old_hello(extensions: &[&[u8]]) -> Vec<u8> {
+    let length = |bytes: usize| u16::try_from(bytes).unwrap().to_be_bytes();
+    let extensions = extensions.concat();
+    let body = [
+        &b"\x03\x02"[..],
+        &[7; 32],                            // a random number
+        b"\x00",                             // no session
+        b"\x00\x06\xc0\x13\xc0\x09\x00\x2f", // suites of that time
+        b"\x01\x00",                         // no compression
+        &length(extensions.len()),
+        &extensions,
+    ]
+    .concat();
+    let head = [&b"\x16\x03\x01"[..], &length(body.len() + 4), b"\x01\x00", &length(body.len())];
+    [head.concat(), body].concat()
+}
+
+/// F-106: TLS 1.1 gets an alert and the end: `handshake_failure`, as it names no signatures, and
+/// `protocol_version` where it does.
+#[tokio::test]
+async fn an_old_version_is_refused() {
+    let files = Files::new();
+    let server = server(files.settings(), |_| {});
+    let groups = &b"\x00\x0a\x00\x04\x00\x02\x00\x17\x00\x0b\x00\x02\x01\x00"[..];
+    let signatures = &b"\x00\x0d\x00\x04\x00\x02\x04\x03"[..];
+    for (extensions, alert) in [(&[groups][..], 40), (&[groups, signatures], 70)] {
+        let mut client = server.connect().await;
+        client.write_all(&old_hello(extensions)).await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, [0x15, 3, 3, 0, 2, 2, alert]);
+    }
+    assert_eq!(server.end().await.tls_failed, 2);
+}
+
 /// F-107: no certificate, one of a stranger, and a good one, whose owner is logged.
 #[tokio::test]
 async fn client_certificates_are_checked() {
@@ -209,7 +245,7 @@ async fn probes_are_quiet() {
     let (lines, _guard) = Lines::record();
     let files = Files::new();
     let server = server(files.settings(), |_| {});
-    for _ in 0..100 {
+    for _ in 0..1_000 {
         drop(server.connect().await);
         let mut client = server.connect().await;
         client.write_all(b"\x16\x03\x01\x02\x00\x01").await.unwrap();
@@ -218,7 +254,7 @@ async fn probes_are_quiet() {
     }
     exchange(&mut connect(&server, &files.client()).await.unwrap(), "one").await;
     let figures = server.end().await;
-    assert_eq!((figures.tls_failed, figures.heartbeats), (100, 100));
+    assert_eq!((figures.tls_failed, figures.heartbeats), (1_000, 1_000));
     assert!(lines.of("WARN").is_empty(), "{:?}", lines.of("WARN"));
 }
 

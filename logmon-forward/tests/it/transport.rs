@@ -193,3 +193,26 @@ async fn a_dragged_message_ends_the_connection() {
     assert!(figures.bytes < 100, "{figures:?}");
     assert_eq!(lines.of("WARN").len(), 1);
 }
+
+/// F-114: a connection that was silent for a day is as good as new; where there is an `idle_timeout`
+/// it is gone.
+#[tokio::test]
+async fn a_day_of_silence_ends_nothing() {
+    let patient = Server::start(memory(), |_| {});
+    let impatient = Server::start(memory(), |config| {
+        config.idle_timeout = Some(Duration::from_secs(3600));
+    });
+    let (mut kept, mut closed) = (patient.connect().await, impatient.connect().await);
+    for client in [&mut kept, &mut closed] {
+        client.write_all(&event("one")).await.unwrap();
+        expect(client, &ack("one")).await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(24 * 3600)).await;
+    tokio::time::resume();
+    expect_end(&mut closed).await;
+    kept.write_all(&event("two")).await.unwrap();
+    expect(&mut kept, &ack("two")).await;
+    drop((kept, closed));
+    assert_eq!(patient.end().await.appended, 2);
+}

@@ -24,8 +24,9 @@ pub struct JournalConfig {
     /// A segment is closed when it has reached this many bytes. 64 MiB by default.
     pub segment_bytes: u64,
     /// Bytes on the disk that messages too big for memory may take before they are part of the
-    /// journal, all together; what is beyond is refused as busy. Retention does not count them.
-    /// 8 GiB by default.
+    /// journal, all together; what is beyond is refused as busy. Retention does not count them. A
+    /// message that would not fit alone, or that retention would remove at once, is refused as too
+    /// large. 8 GiB by default.
     pub staging_max_bytes: u64,
     /// Bytes of the newest groups that are kept in memory for readers. 16 MiB by default.
     pub tail_bytes: usize,

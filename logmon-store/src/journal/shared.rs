@@ -36,11 +36,13 @@ pub(super) struct Head {
 impl Shared {
     pub(super) fn new(vfs: Arc<dyn Vfs>, catalog: Catalog, config: &JournalConfig) -> Self {
         let head = watch::Sender::new(Head { seq: catalog.head, is_closed: false });
+        // The segment that is being written has its place beside a message.
+        let kept_bytes = config.retention.max_bytes.saturating_sub(config.segment_bytes);
         Self {
             vfs,
             queue: Queue::new(config.queue_bytes),
             tail: Tail::new(config.tail_bytes),
-            room: Room::new(config.staging_max_bytes),
+            room: Room::new(config.staging_max_bytes, kept_bytes),
             head,
             catalog: Mutex::new(catalog),
             state: Mutex::new(JournalState::Ok),

@@ -1,3 +1,5 @@
+use logmon_forward::codec::{EmptyTag, InvalidEvent, InvalidTag, Signals};
+
 use super::super::{Config, RawConfig};
 use super::*;
 
@@ -13,7 +15,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<ListenerConfig, Stri
     let raw = RawConfig::load(Some(&file), environment);
     let place = format!("{}/", folder.path().display());
     raw.and_then(Config::check)
-        .map(|config| config.forward.listener)
+        .map(|config| config.forward)
         .map_err(|error| error.to_string().replace(&place, ""))
 }
 
@@ -101,6 +103,58 @@ fn reads_whom_to_listen_to() {
 }
 
 #[test]
+fn reads_how_to_read() {
+    let listener = load(
+        r#"
+        [forward]
+        tag = "all"
+        default_tag = "untagged"
+        add_tag_prefix = "site"
+        max_message_bytes = "1GiB"
+        max_decompressed_bytes = "6GiB"
+        warn_message_bytes = "100MiB"
+        max_memory_bytes = "32MiB"
+        max_in_flight_bytes = "4MiB"
+        invalid_event = "close"
+        tag_invalid = "escape"
+        signals = "reject"
+        group_attributes_key = "group"
+        source_address_key = "peer"
+        source_hostname_key = "host"
+        resolve_hostname = true
+        "#,
+        &[],
+    )
+    .unwrap();
+    let settings = &listener.settings;
+    assert_eq!(settings.tag.as_deref(), Some("all"));
+    assert_eq!(settings.empty_tag, EmptyTag::Replace("untagged".into()));
+    assert_eq!(settings.add_tag_prefix.as_deref(), Some("site"));
+    let limits = &settings.limits;
+    assert_eq!((limits.max_message_bytes, limits.max_decompressed_bytes), (1 << 30, 6 << 30));
+    assert_eq!(settings.warn_message_bytes, Some(100 << 20));
+    assert_eq!((listener.max_memory_bytes, listener.max_in_flight_bytes), (32 << 20, 4 << 20));
+    assert_eq!(settings.invalid_event, InvalidEvent::Close);
+    assert_eq!((settings.invalid_tag, settings.signals), (InvalidTag::Escape, Signals::Reject));
+    assert_eq!(settings.group_attributes_key.as_deref(), Some("group"));
+    assert_eq!(listener.source_address_key.as_deref(), Some("peer"));
+    assert_eq!(listener.source_hostname_key.as_deref(), Some("host"));
+}
+
+/// What is documented where nothing is set.
+#[test]
+fn reads_within_limits_of_its_own_accord() {
+    let listener = load("[forward]\nmax_memory_bytes = \"1MiB\"\n", &[]).unwrap();
+    assert_eq!(listener.max_in_flight_bytes, 1 << 20, "not more than all");
+    let settings = listener.settings;
+    let limits = &settings.limits;
+    assert_eq!((limits.max_message_bytes, limits.max_decompressed_bytes), (512 << 20, 4 << 30));
+    assert_eq!((settings.warn_message_bytes, settings.group_attributes_key), (None, None));
+    assert_eq!(settings.invalid_event, InvalidEvent::Quarantine);
+    assert_eq!((settings.invalid_tag, settings.signals), (InvalidTag::Reject, Signals::Drop));
+}
+
+#[test]
 fn a_unix_socket_has_a_path_and_a_mode() {
     let unix = |text: &str| load(&format!("[forward]\n{text}"), &[]);
     let socket = unix("listen = \"unix:/run/logmon.sock\"").unwrap().unix.unwrap();
@@ -123,6 +177,30 @@ fn tells_what_is_wrong() {
     for (text, error) in [
         ("[forward]\nallow = [\"x\"]".to_owned(), "forward.allow: `x` is no network"),
         ("[forward]\nlogin_timeout = \"0\"".to_owned(), "forward.login_timeout: 0 would"),
+        (
+            "[forward]\ninvalid_event = \"keep\"".to_owned(),
+            "forward.invalid_event: `keep` is none of quarantine, drop, close",
+        ),
+        ("[forward]\ntag_invalid = \"\"".to_owned(), "forward.tag_invalid: `` is none of"),
+        ("[forward]\nsignals = \"keep\"".to_owned(), "forward.signals: `keep`"),
+        ("[forward]\ngroup_attributes_key = \"\"".to_owned(), "forward.group_attributes_key: it"),
+        (
+            "[forward]\nsource_hostname_key = \"h\"\nresolve_hostname = false".to_owned(),
+            "forward.resolve_hostname: it is false",
+        ),
+        (
+            "[forward]\nsource_hostname_key = \"h\"\nsource_address_key = \"h\"".to_owned(),
+            "forward.source_hostname_key: it is the key",
+        ),
+        ("[forward]\nsource_address_key = \"\"".to_owned(), "forward.source_address_key: a key"),
+        (
+            "[forward]\nmax_memory_bytes = \"1KiB\"".to_owned(),
+            "forward.max_in_flight_bytes: a connection needs",
+        ),
+        (
+            "[forward]\nmax_in_flight_bytes = \"1GiB\"".to_owned(),
+            "forward.max_in_flight_bytes: one connection cannot",
+        ),
         ("[forward]\nstall_timeout = \"1\"".to_owned(), "forward.stall_timeout: `1` is not"),
         ("[forward]\nmax_messages_per_connection = 0".to_owned(), "forward.max_messages_per"),
         ("[forward.tls]\ncert = \"c\"".to_owned(), "forward.tls.key: TLS needs"),

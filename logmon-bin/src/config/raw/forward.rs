@@ -14,6 +14,17 @@ pub(super) const KEYS: &[&str] = &[
     "default_tag",
     "time_unit",
     "max_message_bytes",
+    "max_decompressed_bytes",
+    "warn_message_bytes",
+    "max_memory_bytes",
+    "max_in_flight_bytes",
+    "invalid_event",
+    "tag_invalid",
+    "signals",
+    "group_attributes_key",
+    "source_address_key",
+    "source_hostname_key",
+    "resolve_hostname",
     "max_connections",
     "dedupe",
     "dedupe_window",
@@ -84,8 +95,13 @@ pub(super) const NUMBERS: &[&str] = &[
 ];
 
 /// Keys whose values are true or false.
-pub(super) const SWITCHES: &[&str] =
-    &["udp_heartbeat", "empty_shared_key", "user_auth", "allow_anonymous_source"];
+pub(super) const SWITCHES: &[&str] = &[
+    "udp_heartbeat",
+    "resolve_hostname",
+    "empty_shared_key",
+    "user_auth",
+    "allow_anonymous_source",
+];
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -97,6 +113,17 @@ pub(crate) struct RawForward {
     pub(crate) default_tag: Option<String>,
     pub(crate) time_unit: Option<String>,
     pub(crate) max_message_bytes: Option<String>,
+    pub(crate) max_decompressed_bytes: Option<String>,
+    pub(crate) warn_message_bytes: Option<String>,
+    pub(crate) max_memory_bytes: Option<String>,
+    pub(crate) max_in_flight_bytes: Option<String>,
+    pub(crate) invalid_event: Option<String>,
+    pub(crate) tag_invalid: Option<String>,
+    pub(crate) signals: Option<String>,
+    pub(crate) group_attributes_key: Option<String>,
+    pub(crate) source_address_key: Option<String>,
+    pub(crate) source_hostname_key: Option<String>,
+    pub(crate) resolve_hostname: Option<bool>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) dedupe: Option<String>,
     pub(crate) dedupe_window: Option<String>,

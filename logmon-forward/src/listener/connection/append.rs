@@ -46,6 +46,7 @@ impl Connection {
             0 => self.recognise(&mut message),
             _ => self.commit_staged(&message)?,
         };
+        message.batches.iter_mut().for_each(|batch| self.add_source(batch));
         let mut acks = Vec::with_capacity(message.chunks.len() * 32);
         message.chunks.write_acks(self.decoder.wire(), &mut acks);
         let memory = memory(&message) + acks.len();

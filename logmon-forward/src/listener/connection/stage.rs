@@ -37,7 +37,9 @@ impl Connection {
     ///
     /// What has been staged is dropped with the connection, so nothing of it appears unless its
     /// message is committed.
-    pub(super) async fn stage(&mut self, batch: NewBatch) -> Result<(), Ending> {
+    pub(super) async fn stage(&mut self, mut batch: NewBatch) -> Result<(), Ending> {
+        let content = batch.entries.payload().clone();
+        self.add_source(&mut batch);
         let since = Instant::now();
         let mut pause = BUSY_PAUSE.0;
         loop {
@@ -46,7 +48,7 @@ impl Connection {
             match staged.await? {
                 Ok(()) => {
                     if let Some(staged) = &mut self.staging {
-                        staged.content.update(batch.entries.payload());
+                        staged.content.update(&content);
                     }
                     return Ok(());
                 }

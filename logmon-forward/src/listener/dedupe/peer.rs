@@ -19,7 +19,6 @@ impl PeerId {
     }
 
     /// The same peer under the name that it has proved.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no peer proves a name yet"))]
     pub(crate) fn named(self, name: &str) -> Self {
         Self(xxh3_64_with_seed(name.as_bytes(), self.0))
     }

@@ -11,6 +11,8 @@ const MAX_OPEN: usize = 64;
 #[derive(Debug)]
 pub(in crate::journal) struct Room {
     max_bytes: u64,
+    /// The most bytes of one message.
+    max_message_bytes: u64,
     used: Mutex<Used>,
 }
 
@@ -23,8 +25,9 @@ struct Used {
 }
 
 impl Room {
-    pub(in crate::journal) fn new(max_bytes: u64) -> Self {
-        Self { max_bytes, used: Mutex::default() }
+    /// A room of so many bytes, for messages of which retention would not remove one at once.
+    pub(in crate::journal) fn new(max_bytes: u64, kept_bytes: u64) -> Self {
+        Self { max_bytes, max_message_bytes: max_bytes.min(kept_bytes), used: Mutex::default() }
     }
 
     /// Bytes staged and not yet part of the journal.
@@ -35,7 +38,8 @@ impl Room {
     /// Lets a message begin; gives a number for it.
     pub(super) fn enter(&self) -> Result<u32, AppendError> {
         let mut used = self.used();
-        if used.open >= MAX_OPEN || used.bytes >= self.max_bytes {
+        let is_full = used.open > 0 && used.bytes >= self.max_bytes;
+        if used.open >= MAX_OPEN || is_full {
             return Err(busy(used.bytes));
         }
         used.open += 1;
@@ -43,8 +47,17 @@ impl Room {
         Ok(used.begun)
     }
 
-    /// Reserves bytes.
-    pub(super) fn take(&self, bytes: u64) -> Result<(), AppendError> {
+    /// Whether there can ever be room for a message of so many bytes.
+    pub(super) fn check(&self, whole: u64) -> Result<(), AppendError> {
+        if whole <= self.max_message_bytes {
+            return Ok(());
+        }
+        Err(AppendError::TooLarge { bytes: usize::try_from(whole).unwrap_or(usize::MAX) })
+    }
+
+    /// Reserves bytes for a message that has `reserved` before.
+    pub(super) fn take(&self, bytes: u64, reserved: u64) -> Result<(), AppendError> {
+        self.check(reserved.saturating_add(bytes))?;
         let mut used = self.used();
         if used.bytes.saturating_add(bytes) > self.max_bytes {
             return Err(busy(used.bytes));

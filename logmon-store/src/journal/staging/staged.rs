@@ -133,6 +133,8 @@ impl Staged {
 
     fn push_pieces(&mut self, batch: &NewBatch) -> Result<(), AppendError> {
         let entries = &batch.entries;
+        // No waiting for room that is not enough in the end.
+        self.shared.room.check(self.reserved + entries.payload().len() as u64)?;
         let kind = Kind {
             tag: batch.tag.clone(),
             route: batch.route.number(),
@@ -165,7 +167,7 @@ impl Staged {
         let Some(last) = self.frames.last_mut().filter(has_room) else {
             return self.push_frame(kind, piece);
         };
-        self.shared.room.take(more as u64)?;
+        self.shared.room.take(more as u64, self.reserved)?;
         self.reserved += more as u64;
         let at = last.payload_end();
         self.file.write_at(&piece.payload, at).map_err(|error| refusal(&self.shared, &error))?;
@@ -180,7 +182,7 @@ impl Staged {
         let mut frame = self.frame_at_end(kind.clone(), 0);
         frame.add(piece);
         let bytes = frame.payload_end() + 4 - frame.at;
-        self.shared.room.take(bytes)?;
+        self.shared.room.take(bytes, self.reserved)?;
         self.reserved += bytes;
         let written = self.file.write_at(&piece.payload, frame.payload_at());
         written.map_err(|error| refusal(&self.shared, &error))?;

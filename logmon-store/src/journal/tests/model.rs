@@ -34,6 +34,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct Model {
     events: Vec<(u64, String)>,
+    /// What retention leaves to a message.
+    kept_bytes: u64,
     positions: Vec<Position>,
 }
 
@@ -66,7 +68,11 @@ impl Model {
         let mut staging = journal.stage().await.unwrap();
         let texts: Vec<String> = sizes.iter().map(|size| "s".repeat(*size)).collect();
         for text in &texts {
-            staging.push(batch(text)).await.unwrap();
+            match staging.push(batch(text)).await {
+                Ok(()) => {}
+                Err(AppendError::TooLarge { bytes }) if bytes as u64 > self.kept_bytes => return,
+                Err(error) => panic!("{error}"),
+            }
         }
         if is_committed {
             let committed = staging.commit(Vec::new()).await.unwrap();
@@ -101,7 +107,11 @@ proptest! {
         runtime.block_on(async {
             let mut vfs = MemoryVfs::new();
             let (mut journal, _) = open(&vfs, small());
-            let mut model = Model { events: Vec::new(), positions: vec![journal.head()] };
+            let mut model = Model {
+                events: Vec::new(),
+                kept_bytes: u64::MAX,
+                positions: vec![journal.head()],
+            };
             for step in steps {
                 match step {
                     Step::Append(sizes) => model.append(&journal, &sizes).await,
@@ -114,6 +124,7 @@ proptest! {
                             journal.close();
                         }
                         vfs = vfs.snapshot();
+                        model.kept_bytes = max_bytes.saturating_sub(segment_bytes);
                         let retention = Retention { max_bytes, max_age: None };
                         let config =
                             JournalConfig { retention, segment_bytes, tail_bytes, ..config() };

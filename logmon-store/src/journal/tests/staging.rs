@@ -241,6 +241,46 @@ async fn a_closed_journal_stages_nothing() {
     until_removed(&vfs).await;
 }
 
+// Nobody need wait for room that will never be there.
+#[tokio::test]
+async fn what_can_never_be_staged_is_too_large() {
+    let vfs = MemoryVfs::new();
+    let (journal, _) = open(&vfs, JournalConfig { staging_max_bytes: 10_000, ..config() });
+    let other = stage(&journal, &texts("other", 1, 5000)).await.unwrap();
+    let mut big = stage(&journal, &texts("x", 1, 4000)).await.unwrap();
+    // With the other gone there would be room for this,
+    match big.push(batch_of(&texts("y", 1, 4000))).await {
+        Err(AppendError::Busy { .. }) => {}
+        refused => panic!("{refused:?}"),
+    }
+    // and never for this.
+    match big.push(batch_of(&texts("z", 3, 3000))).await {
+        Err(AppendError::TooLarge { bytes }) => assert!(bytes > 10_000, "{bytes}"),
+        refused => panic!("{refused:?}"),
+    }
+    drop((big, other));
+    until_removed(&vfs).await;
+    assert_eq!(journal.status().staged_bytes, 0);
+    let none = JournalConfig { staging_max_bytes: 0, ..config() };
+    let (journal, _) = open(&MemoryVfs::new(), none);
+    let refused = stage(&journal, &texts("x", 1, 1)).await;
+    assert!(matches!(refused, Err(AppendError::TooLarge { .. })), "{refused:?}");
+}
+
+// What was promised must not be gone with the next segment.
+#[tokio::test]
+async fn what_retention_would_remove_at_once_is_too_large() {
+    let vfs = MemoryVfs::new();
+    let retention = Retention { max_bytes: 10_000, max_age: None };
+    let (journal, _) = open(&vfs, JournalConfig { retention, segment_bytes: 2_000, ..config() });
+    let refused = stage(&journal, &texts("x", 3, 3_000)).await;
+    assert!(matches!(refused, Err(AppendError::TooLarge { .. })), "{refused:?}");
+    let kept = texts("x", 3, 2_500);
+    stage(&journal, &kept).await.unwrap().commit(Vec::new()).await.unwrap();
+    journal.append(batch("behind")).await.unwrap();
+    assert_eq!(messages(&journal).await, [kept, vec!["behind".to_owned()]].concat());
+}
+
 // Retention counts a message as any other segment.
 #[tokio::test]
 async fn retention_removes_staged_messages() {
