@@ -30,9 +30,12 @@ impl Home {
         fs::read_to_string(self.path().join("log")).unwrap_or_default()
     }
 
-    /// The binary, with nothing of the developer's own settings around it.
+    /// The binary, with nothing of the developer's own settings around it: the one that was built
+    /// with the tests, or that which `LOGMON_TEST_BINARY` names.
     pub(crate) fn logmon(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_logmon"));
+        let binary = std::env::var_os("LOGMON_TEST_BINARY");
+        let mut command =
+            Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_logmon").into()));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("LOGMON_") || text == "PORT" || text == "FRONTEND_URL" {
