@@ -118,3 +118,29 @@ fn a_stopped_server_acknowledges_what_it_has() {
     let server = home.start();
     assert!(server.everything().len() > got.len());
 }
+
+/// F-138: what one connection brings is decoded by one thread and written by another, in order.
+#[test]
+#[cfg(target_os = "linux")]
+fn one_busy_connection_keeps_more_than_one_thread_busy() {
+    let home = Home::new();
+    let server = home.start();
+    let mut client = Client::connect(server.forward).unwrap();
+    let acks = client.acks();
+    let (chunks, of_chunk) = (200, 1_000);
+    let reading = std::thread::spawn(move || acks.take(chunks).collect::<Vec<_>>());
+    for at in 0..chunks as u64 {
+        let numbers = at * of_chunk..(at + 1) * of_chunk;
+        let line = "a line of a program that says a lot about itself ".repeat(4);
+        let records: Vec<_> = numbers.map(|n| record(&line, n)).collect();
+        client.send(&message(Mode::Packed, "app", &records, &at.to_string())).unwrap();
+    }
+    let in_order: Vec<_> = (0..chunks).map(|at| at.to_string()).collect();
+    assert_eq!(reading.join().unwrap(), in_order);
+    let ticks = server.ticks_by_thread();
+    let journal: u64 =
+        ticks.iter().filter(|(name, _)| name == "logmon-journal").map(|(_, ticks)| ticks).sum();
+    let all: u64 = ticks.iter().map(|(_, ticks)| ticks).sum();
+    // The journal's part is its own thread's, and decoding is not done there.
+    assert!(journal > 0 && all - journal > journal / 10, "{ticks:?}");
+}

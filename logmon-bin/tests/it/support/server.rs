@@ -157,6 +157,20 @@ impl Server {
             .unwrap()
     }
 
+    /// What each thread is called, and how much time of a processor it took, in clock ticks.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn ticks_by_thread(&self) -> Vec<(String, u64)> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let stat = |task: fs::DirEntry| fs::read_to_string(task.path().join("stat")).ok();
+        let ticks = |stat: String| {
+            let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+            // Time in the program and in the system: fields 14 and 15.
+            let times = rest.split_whitespace().skip(11).take(2);
+            Some((name.to_owned(), times.map(|time| time.parse::<u64>().unwrap()).sum()))
+        };
+        tasks.filter_map(|task| ticks(stat(task.unwrap())?)).collect()
+    }
+
     /// A figure of the Forward listener.
     pub(crate) fn forward_figure(&self, name: &str) -> u64 {
         self.get("/health").json()["figures"]["forward"][name].as_u64().unwrap()

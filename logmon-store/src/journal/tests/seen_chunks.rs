@@ -193,3 +193,20 @@ async fn what_an_opening_finds_is_durable() {
         assert_eq!(messages(&after).await.len(), 2, "seed {seed}");
     }
 }
+
+/// F-078: a listener may remember longer than the files of segments that are gone.
+#[tokio::test]
+async fn a_long_window_is_found_in_the_segments() {
+    let vfs = MemoryVfs::new();
+    vfs.set_now(at(0));
+    let (journal, _) = open(&vfs, JournalConfig { segment_bytes: 1_500, ..small() });
+    for (n, seconds) in [(0, 0), (1, 1_200), (2, 1_201), (3, 1_202), (4, 1_203)] {
+        vfs.set_now(at(seconds));
+        journal.append(chunk(n, seconds)).await.unwrap();
+    }
+    assert!(!chunk_files(&vfs).is_empty());
+    assert_eq!(digests(&journal, -5).await, [0, 1, 2, 3, 4]);
+    let (journal, _) = open(&vfs.snapshot(), small());
+    assert_eq!(digests(&journal, -5).await, [0, 1, 2, 3, 4]);
+    assert_eq!(digests(&journal, 1_000).await, [1, 2, 3, 4]);
+}
