@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use logmon_core::{Journal, Quarantine, Timestamp};
@@ -349,7 +350,19 @@ impl Shared {
         (peer, place): (Peer, Place),
         mut stopped: watch::Receiver<bool>,
     ) {
+        let _open = Open::count(self.stats.clone());
         let visitor = Visitor { shared: &self, peer, place: &place };
+        let speaking = async {
+            let entered = visitor.enter(incoming).await?;
+            let config = &self.config;
+            if entered.buffer.is_empty()
+                && !(config.idle_timeout.is_some() || config.max_connection_age.is_some())
+            {
+                // Until it speaks it costs no more than this wait. Why it fails is seen later.
+                drop(entered.reader.speaks().await);
+            }
+            Some(entered)
+        };
         let entered = tokio::select! {
             biased;
             // An error means that the listener is gone.
@@ -359,11 +372,27 @@ impl Shared {
                 debug!(%peer, "connection closed: it has made room for another");
                 return;
             }
-            entered = visitor.enter(incoming) => entered,
+            entered = speaking => entered,
         };
         if let Some(entered) = entered {
-            Connection::new(self, entered, (peer, place), stopped).run().await;
+            Box::pin(Connection::new(self, entered, (peer, place), stopped).run()).await;
         }
+    }
+}
+
+/// A connection counted as open until it is dropped, in whatever way its task ends.
+struct Open(Arc<Stats>);
+
+impl Open {
+    fn count(stats: Arc<Stats>) -> Self {
+        Stats::add(&stats.connections_open, 1);
+        Self(stats)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections_open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -92,6 +92,18 @@ impl ReadHalf {
         }
     }
 
+    /// Waits for the first byte, or the end, without memory for it. A new socket counts as readable
+    /// until a read has found nothing; on other sockets than TCP this may be ready for that.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(crate) async fn speaks(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(half) => half.as_ref().peek(&mut [0]).await.map(drop),
+            _ => self.readable().await,
+        }
+    }
+
     /// Reads what is there, as far as there is room; `Ok(0)` is the end.
     ///
     /// # Errors

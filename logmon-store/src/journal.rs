@@ -137,6 +137,7 @@ impl DiskJournal {
             last_map: None,
             dirty_since: None,
             next_retention: Instant::now(),
+            gathering: queue::Gathering::default(),
             seen,
         };
         writer.begin()?;

@@ -21,6 +21,9 @@ mod parts;
 
 use locate::Step;
 
+/// Of a buffer up to this size only the bytes in it count.
+const SMALL_BUFFER: usize = 64 << 10;
+
 /// The least room for a batch of single-event messages; more where the last one had more.
 const LEAST_GATHERED: usize = 2048;
 
@@ -128,10 +131,15 @@ impl Decoder {
         self.buffer.len()
     }
 
-    /// How many bytes it holds: those in the buffer, and what it has made of others and not handed
-    /// out.
+    /// How many bytes of memory it holds: the buffer, unless that is empty, and what it has made of
+    /// bytes before and not handed out.
     pub fn held(&self) -> usize {
-        self.buffer.len() + self.stream.as_ref().map_or(0, Stream::memory)
+        let buffer = match self.buffer.len() {
+            0 => 0,
+            _ if self.buffer.capacity() > SMALL_BUFFER => self.buffer.capacity(),
+            len => len,
+        };
+        buffer + self.stream.as_ref().map_or(0, Stream::memory)
     }
 
     /// Refuses the message that is being handed out in parts: whoever takes them cannot. It is read

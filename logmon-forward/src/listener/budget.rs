@@ -1,8 +1,17 @@
 //! Bytes that connections may hold between reading and durability.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Who has waited so long for bytes of the budget asks those who hold some and do not use them to
+/// give them up.
+pub(super) const PRESSURE_AFTER: Duration = Duration::from_secs(5);
+
+/// What is too little to be asked for.
+const LIGHT: usize = 64 << 10;
 
 /// The budget of a process, and one pass beyond it.
 ///
@@ -13,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) struct Budget {
     bytes: Arc<Semaphore>,
     pass: Arc<Semaphore>,
+    pressure: Arc<Notify>,
     limit: usize,
 }
 
@@ -21,6 +31,7 @@ pub(super) struct Budget {
 pub(super) struct Credit {
     all: Arc<Semaphore>,
     pass: Arc<Semaphore>,
+    pressure: Arc<Notify>,
     own: Arc<Semaphore>,
     own_limit: usize,
     held: Held,
@@ -40,7 +51,7 @@ impl Budget {
     pub(super) fn new(bytes: usize) -> Self {
         let limit = bytes.min(Semaphore::MAX_PERMITS);
         let (bytes, pass) = (Arc::new(Semaphore::new(limit)), Arc::new(Semaphore::new(1)));
-        Self { bytes, pass, limit }
+        Self { bytes, pass, pressure: Arc::default(), limit }
     }
 
     /// The credit of a new connection that may hold `limit` bytes.
@@ -49,6 +60,7 @@ impl Budget {
         Credit {
             all: self.bytes.clone(),
             pass: self.pass.clone(),
+            pressure: self.pressure.clone(),
             own: Arc::new(Semaphore::new(own_limit)),
             own_limit,
             held: Held::default(),
@@ -78,7 +90,7 @@ impl Credit {
         }
         self.owed = 0;
         let Some(missing) = missing(self.held.of_all.as_ref(), bytes) else { return };
-        let more = self.all.clone().acquire_many_owned(missing);
+        let more = pressing(&self.pressure, self.all.clone().acquire_many_owned(missing));
         if is_inside {
             tokio::select! {
                 biased;
@@ -87,6 +99,17 @@ impl Credit {
             }
         } else {
             merge(&mut self.held.of_all, more.await.ok());
+        }
+    }
+
+    /// Ready when others have waited long for what this holds; never where that is little.
+    ///
+    /// # Cancel safety
+    /// Safe; who still waits asks again.
+    pub(super) async fn pressed(&self) {
+        match self.held.of_all.as_ref().map_or(0, held_bytes) {
+            0..=LIGHT => std::future::pending().await,
+            _ => self.pressure.notified().await,
         }
     }
 
@@ -137,6 +160,17 @@ impl Credit {
         }
         if bytes == 0 {
             self.held.pass = None;
+        }
+    }
+}
+
+/// Waits for bytes, and says so now and then.
+async fn pressing<T>(pressure: &Notify, more: impl Future<Output = T>) -> T {
+    let mut more = std::pin::pin!(more);
+    loop {
+        match timeout(PRESSURE_AFTER, &mut more).await {
+            Ok(more) => return more,
+            Err(_) => pressure.notify_waiters(),
         }
     }
 }
@@ -244,6 +278,25 @@ mod tests {
         assert!(!is_ready(b.reach(60, true)).await);
         drop(a.pass_on(50));
         assert!(is_ready(b.reach(60, true)).await);
+    }
+
+    /// Who holds much and does nothing is told that others wait; who holds little is not.
+    #[tokio::test(start_paused = true)]
+    async fn waiting_presses() {
+        let budget = Budget::new(1 << 20);
+        let (mut idle, mut light, mut next) =
+            (budget.credit(1 << 20), budget.credit(1 << 20), budget.credit(1 << 20));
+        idle.reach(900 << 10, false).await;
+        light.reach(LIGHT, false).await;
+        let begin = tokio::time::Instant::now();
+        tokio::select! {
+            () = next.reach(900 << 10, false) => panic!("there is not so much"),
+            () = light.pressed() => panic!("it holds little"),
+            () = idle.pressed() => {}
+        }
+        assert_eq!(begin.elapsed(), PRESSURE_AFTER);
+        idle.keep(0);
+        next.reach(900 << 10, false).await;
     }
 
     /// A message beyond what a connection may hold is let through alone.

@@ -1,7 +1,6 @@
 //! One connection, from its first byte to its last acknowledgement.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
@@ -12,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Shared;
 use super::acks::{AckWriter, Ledger, MAX_WAITING, Outcome, Pending};
-use super::budget::Credit;
+use super::budget::{Credit, PRESSURE_AFTER};
 use super::commits::Commits;
 use super::dedupe::{Origin, PeerId};
 use super::door::Entered;
@@ -74,22 +73,6 @@ struct Acks {
     /// Dropped or used, it ends the task.
     let_go: oneshot::Sender<()>,
     task: JoinHandle<Outcome>,
-}
-
-/// A connection counted as open until it is dropped, in whatever way its task ends.
-struct Open(Arc<Stats>);
-
-impl Open {
-    fn count(stats: Arc<Stats>) -> Self {
-        Stats::add(&stats.connections_open, 1);
-        Self(stats)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections_open.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Shared {
@@ -190,7 +173,6 @@ impl Connection {
 
     /// Reads, appends and acknowledges until the connection ends.
     pub(super) async fn run(mut self) {
-        let _open = Open::count(self.shared.stats.clone());
         let Err(ending) = self.serve().await;
         self.end(ending).await;
     }
@@ -266,6 +248,15 @@ impl Connection {
             }
         };
         let since = Instant::now();
+        let credit = &self.credit;
+        let pressed = async {
+            if !is_inside {
+                return std::future::pending().await;
+            }
+            // A peer that sends has the time to; one that does not makes room for others.
+            tokio::time::sleep(PRESSURE_AFTER).await;
+            credit.pressed().await;
+        };
         let woken = tokio::select! {
             biased;
             ending = self.stop.wait(is_inside) => Err(ending),
@@ -281,6 +272,7 @@ impl Connection {
                 Err(_) if has_big_buffer => Ok(Wake::Quiet),
                 Err(_) => Err(Ending::Idle),
             },
+            () = pressed => Ok(Wake::Stalled),
             () = evicted => Err(Ending::Evicted),
             () = retired => Err(Ending::Retired),
         };
@@ -297,7 +289,7 @@ impl Connection {
         let (buffered, limit) = (self.decoder.buffered(), self.credit.limit());
         let missing = self.decoder.missing().min(buffered.max(MAX_READ));
         // At the end of a connection nothing of the next message, which another will bring.
-        let least = if self.retirement.is_due() { 1 } else { self.read_bytes };
+        let least = if self.retirement.is_due() { 1 } else { self.read_bytes.max(buffered / 2) };
         let bytes = missing.max(least);
         let held = self.decoder.held();
         if held >= limit { bytes } else { bytes.min((limit - held).max(1)) }
@@ -315,7 +307,7 @@ impl Connection {
     /// Reads once. `false` if nothing was there after all.
     fn read(&mut self, bytes: usize) -> Result<bool, Ending> {
         let buffer = self.decoder.buffer();
-        buffer.reserve(bytes);
+        make_room(buffer, bytes);
         match self.reader.try_read_buf(&mut buffer.limit(bytes)) {
             Ok(0) => Err(Ending::PeerClosed),
             Ok(read) => {
@@ -369,4 +361,16 @@ impl Connection {
             }
         }
     }
+}
+
+/// Sees to it that a buffer has room for so many bytes more, and no more than that where it is
+/// big: its growth is what has been waited for.
+fn make_room(buffer: &mut BytesMut, bytes: usize) {
+    if buffer.len() < MAX_READ || buffer.capacity() - buffer.len() >= bytes {
+        buffer.reserve(bytes);
+        return;
+    }
+    let mut grown = BytesMut::with_capacity(buffer.len() + bytes);
+    grown.extend_from_slice(buffer);
+    *buffer = grown;
 }

@@ -48,7 +48,7 @@ impl Visitor<'_> {
     pub(super) async fn enter(&self, incoming: Incoming) -> Option<Entered> {
         let halves = match (incoming, &self.shared.tls) {
             (Incoming::Tcp(stream), None) => transport::split_tcp(stream),
-            (Incoming::Tcp(stream), Some(tls)) => self.encrypt(stream, tls).await?,
+            (Incoming::Tcp(stream), Some(tls)) => Box::pin(self.encrypt(stream, tls)).await?,
             #[cfg(unix)]
             (Incoming::Local(stream), _) => transport::split_local(stream),
         };
@@ -57,7 +57,7 @@ impl Visitor<'_> {
             let (reader, writer) = halves;
             return Some(Entered { reader, writer, buffer: BytesMut::new() });
         };
-        let entered = self.login(halves, security).await?;
+        let entered = Box::pin(self.login(halves, security)).await?;
         self.place.settle();
         Some(entered)
     }
@@ -258,7 +258,7 @@ async fn read_some(reader: &mut ReadHalf, buffer: &mut BytesMut) -> io::Result<u
 /// Reads and throws away what a peer still sends.
 pub(super) async fn drain(mut reader: ReadHalf, patience: Duration) {
     let deadline = Instant::now() + patience;
-    let mut scrap = [0; 4096];
+    let mut scrap = vec![0; 4096];
     while let Ok(Ok(())) = timeout_at(deadline, reader.readable()).await {
         match reader.try_read_buf(&mut scrap.as_mut_slice()) {
             Ok(0) => return,

@@ -32,6 +32,8 @@ struct State {
     taken: u64,
     /// Staged messages, each with the number of batches that come before it.
     staged: VecDeque<(u64, Box<Adoption>)>,
+    /// The writer waits until there are so many batches; zero where it waits for none or any.
+    wanted: usize,
     is_closing: bool,
     refusal: Option<AppendError>,
 }
@@ -42,6 +44,20 @@ pub(super) struct Queued {
     pub(super) batch: NewBatch,
     pub(super) promise: Promise,
 }
+
+/// How many batches are worth waiting for, and how long.
+///
+/// Senders that wait for acknowledgements send on when they have them. Those of the last group and
+/// those that already wait will be so many; a sync for all of them costs as much as one for the
+/// first of them. A lone sender is not waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gathering {
+    pub(super) batches: usize,
+    pub(super) patience: Duration,
+}
+
+/// So many bytes are worth a sync of their own.
+const ENOUGH_BYTES: usize = 256 << 10;
 
 /// Why the writer has been woken.
 #[derive(Debug)]
@@ -74,6 +90,14 @@ fn held_bytes(batch: &NewBatch) -> usize {
 }
 
 impl State {
+    /// Whether there is nothing more to wait for before the next write.
+    fn has_gathered(&self) -> bool {
+        self.waiting.len() >= self.wanted
+            || self.waiting_bytes >= ENOUGH_BYTES
+            || self.is_closing
+            || !self.staged.is_empty()
+    }
+
     /// The staged message whose turn it is.
     fn next_staged(&mut self) -> Option<Box<Adoption>> {
         let (_, adoption) = self.staged.pop_front_if(|(turn, _)| *turn == self.taken)?;
@@ -89,6 +113,7 @@ impl Queue {
             held_bytes: 0,
             taken: 0,
             staged: VecDeque::new(),
+            wanted: 0,
             is_closing: false,
             refusal: None,
         };
@@ -110,8 +135,9 @@ impl Queue {
         state.waiting_bytes += frame_bytes(&batch);
         let was_empty = state.waiting.is_empty();
         state.waiting.push_back(Queued { batch, promise });
+        let is_due = state.wanted > 0 && state.has_gathered();
         drop(state);
-        if was_empty {
+        if was_empty || is_due {
             self.changed.notify_one();
         }
         commit
@@ -132,7 +158,12 @@ impl Queue {
 
     /// Moves what waits into `taken`, up to [`MAX_GROUP_BYTES`] or one bigger batch, and waits for
     /// it where nothing does.
-    pub(super) fn take(&self, taken: &mut VecDeque<Queued>, deadline: Option<Instant>) -> Taken {
+    pub(super) fn take(
+        &self,
+        taken: &mut VecDeque<Queued>,
+        deadline: Option<Instant>,
+        gathering: Gathering,
+    ) -> Taken {
         let mut state = self.state();
         loop {
             if let Some(adoption) = state.next_staged() {
@@ -153,6 +184,7 @@ impl Queue {
             };
             state = self.wait(state, left);
         }
+        state = self.gather(state, gathering);
         if state.staged.is_empty() && state.waiting_bytes <= MAX_GROUP_BYTES && taken.is_empty() {
             std::mem::swap(&mut state.waiting, taken);
             state.taken += taken.len() as u64;
@@ -171,6 +203,27 @@ impl Queue {
         }
         state.waiting_bytes -= bytes;
         Taken::Batches
+    }
+
+    /// Waits for more batches.
+    fn gather<'s>(
+        &self,
+        mut state: MutexGuard<'s, State>,
+        gathering: Gathering,
+    ) -> MutexGuard<'s, State> {
+        state.wanted = gathering.batches;
+        let until = Instant::now() + gathering.patience;
+        while !state.has_gathered() {
+            let Some(left) = until.checked_duration_since(Instant::now()) else { break };
+            state = self.wait(state, left);
+        }
+        state.wanted = 0;
+        state
+    }
+
+    /// How many batches wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting.len()
     }
 
     /// Waits before something is tried again; whether the journal is being closed.

@@ -6,14 +6,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use logmon_core::{AppendError, Committed, Epoch, FieldMap, Group, Position};
 
 use super::config::{Durability, JournalConfig, JournalState};
 use super::control::{self, Record, SegmentInfo};
 use super::format::{SegmentHeader, chain};
-use super::queue::{Queued, Taken};
+use super::queue::{Gathering, Queued, Taken};
 use super::report::OpenError;
 use super::segment::{Segment, file_name};
 use super::shared::Shared;
@@ -46,6 +46,8 @@ pub(super) struct Writer {
     pub(super) dirty_since: Option<Instant>,
     pub(super) next_retention: Instant,
     pub(super) seen: Seen,
+    /// What the next group may wait for.
+    pub(super) gathering: Gathering,
 }
 
 /// The segment that is written.
@@ -59,6 +61,9 @@ pub(super) struct Active {
     /// The hash its header has, over the last segment before it that has events.
     chain_before: u32,
 }
+
+/// The longest that a group waits for others to join.
+const MOST_PATIENCE: Duration = Duration::from_millis(1);
 
 /// Why the writer stops.
 #[derive(Debug)]
@@ -115,7 +120,8 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             let deadline = self.deadline();
-            let result = match self.shared.queue.take(&mut self.taken, deadline) {
+            let gathering = std::mem::take(&mut self.gathering);
+            let result = match self.shared.queue.take(&mut self.taken, deadline, gathering) {
                 Taken::Batches => self.append_taken(),
                 Taken::Staged(adoption) => self.take_staged(*adoption),
                 Taken::Deadline => self.keep_house(),
@@ -246,7 +252,12 @@ impl Writer {
         self.until_space(|writer| writer.write(built.disk()))?;
         self.dirty_since.get_or_insert_with(Instant::now);
         if self.config.durability == Durability::Sync {
+            let begin = Instant::now();
             self.sync_dirty()?;
+            let batches = self.taken.len() + self.shared.queue.waiting();
+            // Waiting about half as long as a sync takes at most doubles what one of them serves.
+            let patience = (begin.elapsed() / 2).min(MOST_PATIENCE);
+            self.gathering = Gathering { batches, patience };
         }
         if let Some(active) = &mut self.active {
             active.len += built.disk().len() as u64;
