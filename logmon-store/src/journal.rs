@@ -116,6 +116,7 @@ impl DiskJournal {
         let lock = vfs.lock()?;
         let Recovered { mut catalog, mut report, journal, next_number, chain } =
             recovery::recover(&*vfs)?;
+        sync_newest(&catalog, &*vfs)?;
         staging::remove_left(&*vfs);
         let epoch = new_epoch(&catalog, &*vfs);
         catalog.begin_epoch(epoch);
@@ -173,6 +174,17 @@ impl DiskJournal {
             tracing::error!("the journal's thread panicked");
         }
     }
+}
+
+/// Makes durable what a killed process has written and not synced: it is there for readers from
+/// now on, and chunks of it that are sent again are acknowledged.
+///
+/// Segments before the newest were synced before the next was begun.
+fn sync_newest(catalog: &Catalog, vfs: &dyn Vfs) -> Result<(), OpenError> {
+    let Some(newest) = catalog.segments.back() else { return Ok(()) };
+    let name = segment::file_name(newest.info.number);
+    let synced = vfs.open(&name).and_then(|file| file.sync_data());
+    synced.map_err(|source| OpenError::Io { doing: format!("syncing {name}"), source })
 }
 
 /// An epoch that no opening before had, even within one second.

@@ -533,3 +533,33 @@ async fn the_window_has_an_end() {
     let figures = server.end().await;
     assert_eq!((figures.appended, figures.deduplicated), (12, 1));
 }
+
+/// F-078: what a full journal takes in the end is marked as what it takes at once.
+#[tokio::test]
+async fn a_chunk_that_had_to_wait_for_room_is_known_after_a_restart() {
+    let journal = Arc::new(HandJournal::default());
+    let busy = || AppendError::Busy { queued_bytes: 1 };
+    journal.refuse([busy(), busy()]);
+    let server = Server::start(journal.clone(), |_| {});
+    let mut client = server.connect().await;
+    client.write_all(&chunked(FLUENTD, "a")).await.unwrap();
+    journal.wait_for(1).await;
+    journal.resolve(0, Ok(()));
+    expect(&mut client, &ack(FLUENTD)).await;
+    drop(client);
+    assert_eq!(server.end().await.journal_busy, 2);
+    let marks = journal.batches().into_iter().flat_map(|batch| batch.fingerprints);
+    let received = Timestamp::now();
+    let seen = marks.map(|Fingerprint { digest, .. }| SeenChunk { digest, received }).collect();
+    let journal = Arc::new(HandJournal::remembering(seen));
+    let server = Server::start(journal.clone(), |_| {});
+    let mut client = server.connect().await;
+    client.write_all(&chunked(FLUENTD, "a")).await.unwrap();
+    let expected = ack(FLUENTD);
+    tokio::select! {
+        () = expect(&mut client, &expected) => {}
+        () = journal.wait_for(1) => panic!("stored twice"),
+    }
+    drop(client);
+    balance(&server.end().await);
+}

@@ -138,7 +138,10 @@ impl Shared {
                 Some(info) => info.epoch == *epoch,
                 None => epochs.contains(epoch),
             };
-            let file = read(&*self.vfs, number).filter(|(epoch, _)| is_of(epoch));
+            // Older chunks than it was made for are told of by the segment alone.
+            let is_enough = info.is_none_or(|info| since >= window_start(info.closed));
+            let file = is_enough.then(|| read(&*self.vfs, number)).flatten();
+            let file = file.filter(|(epoch, _)| is_of(epoch));
             let mut chunks = match (file, &info) {
                 (Some((_, chunks)), _) => chunks,
                 (None, Some(info)) => walk(&*self.vfs, info, since)?,

@@ -198,6 +198,19 @@ impl MemoryVfs {
         Self::from_disk(after)
     }
 
+    /// A copy of the disk as the next process finds it after a kill: what was not synced is there,
+    /// and a power cut may still take it.
+    pub fn killed(&self) -> Self {
+        let disk = self.disk();
+        Self::from_disk(Disk {
+            inodes: disk.inodes.clone(),
+            live: disk.live.clone(),
+            durable: disk.durable.clone(),
+            now: disk.now,
+            ..Disk::default()
+        })
+    }
+
     /// The names of all files.
     pub fn names(&self) -> Vec<String> {
         self.disk().live.keys().cloned().collect()

@@ -30,9 +30,12 @@ impl Home {
         fs::read_to_string(self.path().join("log")).unwrap_or_default()
     }
 
-    /// The binary, with nothing of the developer's own settings around it.
+    /// The binary, with nothing of the developer's own settings around it: the one that was built
+    /// with the tests, or that which `LOGMON_TEST_BINARY` names.
     pub(crate) fn logmon(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_logmon"));
+        let binary = std::env::var_os("LOGMON_TEST_BINARY");
+        let mut command =
+            Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_logmon").into()));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("LOGMON_") || text == "PORT" || text == "FRONTEND_URL" {
@@ -152,6 +155,20 @@ impl Server {
             .split(", ")
             .find_map(|part| part.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
             .unwrap()
+    }
+
+    /// What each thread is called, and how much time of a processor it took, in clock ticks.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn ticks_by_thread(&self) -> Vec<(String, u64)> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let stat = |task: fs::DirEntry| fs::read_to_string(task.path().join("stat")).ok();
+        let ticks = |stat: String| {
+            let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+            // Time in the program and in the system: fields 14 and 15.
+            let times = rest.split_whitespace().skip(11).take(2);
+            Some((name.to_owned(), times.map(|time| time.parse::<u64>().unwrap()).sum()))
+        };
+        tasks.filter_map(|task| ticks(stat(task.unwrap())?)).collect()
     }
 
     /// A figure of the Forward listener.

@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
-use logmon_core::{AppendError, Commit, Entries, NewBatch, Reading, RouteSet, Tag};
+use logmon_core::{AppendError, Commit, NewBatch};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -100,10 +99,8 @@ impl Connection {
     /// Hands a batch to the journal, waiting while that is full. `None` if it is durable already.
     async fn append(&mut self, batch: NewBatch) -> Result<Option<Commit>, Ending> {
         let mut pause = BUSY_PAUSE.0;
-        let mut again = Again::of(&batch, self.shared.settings.time_unit);
-        let mut batch = batch;
         loop {
-            let mut commit = self.shared.journal.append(batch);
+            let mut commit = self.shared.journal.append(batch.clone());
             match poll_once(&mut commit) {
                 Poll::Pending => return Ok(Some(commit)),
                 Poll::Ready(Ok(_)) => return Ok(None),
@@ -117,7 +114,6 @@ impl Connection {
                 () = tokio::time::sleep(pause) => {}
             }
             pause = (pause * 2).min(BUSY_PAUSE.1);
-            (batch, again) = again.batch()?;
         }
     }
 
@@ -132,33 +128,6 @@ impl Connection {
             let task = tokio::spawn(writer.run(told));
             self.acks = Some(Acks { queue, ledger, let_go, task });
         }
-    }
-}
-
-/// What it takes to make a batch once more; its index, which is not cheap to copy, is made anew.
-struct Again {
-    tag: Tag,
-    route: RouteSet,
-    payload: Bytes,
-    reading: Reading,
-}
-
-impl Again {
-    fn of(batch: &NewBatch, time_unit: logmon_core::TimeUnit) -> Self {
-        let entries = &batch.entries;
-        let mut reading = Reading::new(entries.fields().clone(), entries.received());
-        reading.time_unit = time_unit;
-        let (tag, payload) = (batch.tag.clone(), entries.payload().clone());
-        Self { tag, route: batch.route, payload, reading }
-    }
-
-    fn batch(self) -> Result<(NewBatch, Self), Ending> {
-        // The entries have been read before, so they can be read again.
-        let entries = Entries::read(self.payload.clone(), &self.reading)
-            .map_err(|_| Ending::Refused(AppendError::Closed))?;
-        let mut batch = NewBatch::new(self.tag.clone(), entries);
-        batch.route = self.route;
-        Ok((batch, self))
     }
 }
 

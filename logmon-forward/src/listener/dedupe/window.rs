@@ -86,8 +86,7 @@ impl Window {
             self.entry(number).is_some_and(|entry| entry.peer == from.peer).then_some(number)
         });
         let known = known.and_then(|number| Some((number, *self.entry(number)?)));
-        let known =
-            known.filter(|(_, entry)| from.now.saturating_sub(entry.time()) <= self.max_age);
+        let known = known.filter(|(_, entry)| !entry.is_old(from.now, self.max_age));
         let Some((number, entry)) = known else { return self.insert(seen, from, false) };
         if entry.content != seen.content {
             return self.insert(seen, from, true);
@@ -128,7 +127,9 @@ impl Window {
     /// The journal has not taken these chunks: they are forgotten.
     pub(super) fn forget(&mut self, numbers: Range<u64>) {
         for number in numbers {
-            if let Some(entry) = self.entry(number) {
+            if let Some(entry) = self.entry_mut(number) {
+                // Nothing finds it any more, and nothing need keep it.
+                *entry = Entry { stamp: COMMITTED, ..*entry };
                 let key = entry.key;
                 self.remove_from_index(key, number);
             }
@@ -166,6 +167,7 @@ impl Window {
         let Arrival { connection, peer, now } = from;
         let stamp = entry.stamp & !CONFIRMED;
         if stamp & COMMITTED == 0 {
+            let stamp = now << 2;
             if let Some(entry) = self.entry_mut(number) {
                 *entry = Entry { connection, peer, stamp, ..*entry };
             }
@@ -209,7 +211,7 @@ impl Window {
     fn evict(&mut self, now: u32) {
         for _ in 0..EVICTED_AT_ONCE {
             let Some(oldest) = self.entries.front() else { return };
-            let is_old = now.saturating_sub(oldest.time()) > self.max_age;
+            let is_old = oldest.is_old(now, self.max_age);
             if !is_old && self.entries.len() < self.max_ids {
                 return;
             }
@@ -246,6 +248,11 @@ impl Window {
 impl Entry {
     const fn time(&self) -> u32 {
         self.stamp >> 2
+    }
+
+    /// Whether it is no longer of use: what is on its way always is.
+    const fn is_old(&self, now: u32, max_age: u32) -> bool {
+        self.stamp & COMMITTED != 0 && now.saturating_sub(self.time()) > max_age
     }
 
     /// Whether equal events from there are the same events again: their sender has not heard that

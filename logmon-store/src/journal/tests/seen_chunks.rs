@@ -170,3 +170,43 @@ async fn the_chunk_of_a_staged_message_is_known() {
         assert_eq!(digests(&open(&after, config()).0, 0).await, [1, 2, 3, 4]);
     }
 }
+
+/// F-078: a kill between writing and syncing, then a power cut. What an opening says is there, a
+/// listener acknowledges when it is sent again; so it has to stay.
+#[tokio::test]
+async fn what_an_opening_finds_is_durable() {
+    let vfs = MemoryVfs::new();
+    vfs.set_now(at(0));
+    let (journal, _) = open(&vfs, config());
+    journal.append(chunk(0, 0)).await.unwrap();
+    vfs.hold_syncs();
+    let commit = journal.append(chunk(1, 0));
+    vfs.wait_for_sync();
+    let killed = vfs.killed();
+    vfs.release_syncs();
+    commit.await.unwrap();
+    let (journal, _) = open(&killed, config());
+    assert_eq!(digests(&journal, -5).await, [0, 1]);
+    for seed in 0..4 {
+        let (after, _) = open(&killed.power_cut(seed), config());
+        assert_eq!(digests(&after, -5).await, [0, 1], "seed {seed}");
+        assert_eq!(messages(&after).await.len(), 2, "seed {seed}");
+    }
+}
+
+/// F-078: a listener may remember longer than the files of segments that are gone.
+#[tokio::test]
+async fn a_long_window_is_found_in_the_segments() {
+    let vfs = MemoryVfs::new();
+    vfs.set_now(at(0));
+    let (journal, _) = open(&vfs, JournalConfig { segment_bytes: 1_500, ..small() });
+    for (n, seconds) in [(0, 0), (1, 1_200), (2, 1_201), (3, 1_202), (4, 1_203)] {
+        vfs.set_now(at(seconds));
+        journal.append(chunk(n, seconds)).await.unwrap();
+    }
+    assert!(!chunk_files(&vfs).is_empty());
+    assert_eq!(digests(&journal, -5).await, [0, 1, 2, 3, 4]);
+    let (journal, _) = open(&vfs.snapshot(), small());
+    assert_eq!(digests(&journal, -5).await, [0, 1, 2, 3, 4]);
+    assert_eq!(digests(&journal, 1_000).await, [1, 2, 3, 4]);
+}

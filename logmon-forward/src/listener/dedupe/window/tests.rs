@@ -132,6 +132,28 @@ fn the_window_is_bounded() {
     assert!(is_known(&window.decide(&unique(4), from(1, 2 * AGE))));
 }
 
+/// A disk may be full for longer than the window is: what waits for it is waited for.
+#[test]
+fn a_chunk_on_its_way_is_never_too_old() {
+    let mut window = Window::new(10, AGE);
+    let first = new(window.decide(&unique(1), from(1, 0)));
+    let mut copy = on_its_way(window.decide(&unique(1), from(2, 3 * AGE)));
+    let other = new(window.decide(&unique(2), from(1, 3 * AGE)));
+    let mut third = on_its_way(window.decide(&unique(1), from(1, 4 * AGE)));
+    window.commit(first..first + 1);
+    assert_eq!((copy.try_recv(), third.try_recv()), (Ok(()), Ok(())));
+    // That it is there is known for a while, counted from when it came last.
+    assert!(is_known(&window.decide(&unique(1), from(3, 5 * AGE))));
+    // What failed keeps nobody's place.
+    window.forget(other..other + 1);
+    for key in 3..9 {
+        let failed = new(window.decide(&unique(key), from(1, 5 * AGE)));
+        window.forget(failed..failed + 1);
+    }
+    new(window.decide(&unique(9), from(1, 7 * AGE)));
+    assert!(window.len() < 9, "{}", window.len());
+}
+
 /// A chunk that is pushed out while it is on its way is still answered for.
 #[test]
 fn who_waits_is_told_whatever_the_window_keeps() {
