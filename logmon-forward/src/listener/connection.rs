@@ -238,28 +238,9 @@ impl Connection {
                 None => std::future::pending().await,
             }
         };
-        let evicted = async {
-            match self.received {
-                0 => self.place.lost().await,
-                _ => std::future::pending().await,
-            }
-        };
-        let retired = async {
-            match self.retirement.at() {
-                Some(at) if !is_inside => tokio::time::sleep_until(at).await,
-                _ => std::future::pending().await,
-            }
-        };
+        let others = (&self.place, &self.retirement, &self.credit);
+        let made_to = made_to_end(is_inside, self.received == 0, others);
         let since = Instant::now();
-        let credit = &self.credit;
-        let pressed = async {
-            if !is_inside {
-                return std::future::pending().await;
-            }
-            // A peer that sends has the time to; one that does not makes room for others.
-            tokio::time::sleep(PRESSURE_AFTER).await;
-            credit.pressed().await;
-        };
         let woken = tokio::select! {
             biased;
             ending = self.stop.wait(is_inside) => Err(ending),
@@ -275,9 +256,7 @@ impl Connection {
                 Err(_) if has_big_buffer => Ok(Wake::Quiet),
                 Err(_) => Err(Ending::Idle),
             },
-            () = pressed => Ok(Wake::Stalled),
-            () = evicted => Err(Ending::Evicted),
-            () = retired => Err(Ending::Retired),
+            woken = made_to => woken,
         };
         if is_inside {
             self.patience.waited(since);
@@ -363,6 +342,36 @@ impl Connection {
                 Err(error) => return Err(Ending::Fault(error)),
             }
         }
+    }
+}
+
+/// Ready when a connection has to end for the sake of others.
+async fn made_to_end(
+    is_inside: bool,
+    is_silent: bool,
+    (place, retirement, credit): (&Place, &Retirement, &Credit),
+) -> Result<Wake, Ending> {
+    let evicted =
+        async { if is_silent { place.lost().await } else { std::future::pending().await } };
+    let retired = async {
+        match retirement.at() {
+            Some(at) if !is_inside => tokio::time::sleep_until(at).await,
+            _ => std::future::pending().await,
+        }
+    };
+    let pressed = async {
+        if !is_inside {
+            return std::future::pending().await;
+        }
+        // A peer that sends has the time to; one that does not makes room for others.
+        tokio::time::sleep(PRESSURE_AFTER).await;
+        credit.pressed().await;
+    };
+    tokio::select! {
+        biased;
+        () = pressed => Ok(Wake::Stalled),
+        () = evicted => Err(Ending::Evicted),
+        () = retired => Err(Ending::Retired),
     }
 }
 
