@@ -298,8 +298,8 @@ impl<'a> Ping<'a> {
             hostname: reader.text()?,
             salt: reader.text()?,
             key_digest: reader.text()?,
-            username: reader.text()?,
-            password_digest: reader.text()?,
+            username: reader.text_or_nil()?,
+            password_digest: reader.text_or_nil()?,
         })
     }
 }

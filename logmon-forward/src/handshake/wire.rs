@@ -44,6 +44,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The same, or nothing: npm's `fluent-logger` sends nil for a user that is not configured.
+    pub(super) fn text_or_nil(&mut self) -> Result<&'a [u8], Fault> {
+        match self.head()? {
+            Head::Str(length) | Head::Bin(length) => self.take(length),
+            Head::Nil => Ok(b""),
+            _ => Err(Fault::Invalid),
+        }
+    }
+
     fn take(&mut self, length: u32) -> Result<&'a [u8], Fault> {
         if length as usize > MAX_MESSAGE - self.position().min(MAX_MESSAGE) {
             return Err(Fault::Invalid);

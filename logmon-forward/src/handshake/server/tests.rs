@@ -166,6 +166,23 @@ fn salts_come_in_many_forms() {
     }
 }
 
+/// What npm's `fluent-logger` sends where no user is configured: nil for the name. It is a client
+/// without a user, not one that is let in as any.
+#[test]
+fn a_user_may_be_nil() {
+    let ping = |key: &[u8]| {
+        let key = HexDigest::of_key(SALT, b"h", NONCE, key);
+        let digest = HexDigest::of_password(AUTH, b"", b"");
+        let mut out = ping_of(&[b"h", SALT, key.as_bytes(), digest.as_bytes()], false).to_vec();
+        // Six elements, and nil in front of the last.
+        out[0] = 0x96;
+        out.insert(out.len() - digest.as_bytes().len() - 2, 0xc0);
+        out.as_slice().into()
+    };
+    assert_eq!(refusal(feed(server(), ping(b"s3cret"))), Refusal::UserMismatch);
+    assert_eq!(refusal(feed(server(), ping(b"wrong"))), Refusal::KeyMismatch);
+}
+
 /// F-087, F-088: in Fluentd's words, and the user is not looked at without the key.
 #[test]
 fn wrong_keys_and_passwords_are_refused() {
