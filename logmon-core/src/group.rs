@@ -170,7 +170,7 @@ impl Group {
         let events = parts.iter().map(|(_, range)| range.len()).sum();
         let mut copy = Copying::with_capacity(parts.first()?.0.epoch(), events);
         for (group, range) in parts {
-            copy.add(group, range.clone());
+            copy.add_range(group, range.clone());
         }
         Some(copy.finish(last.end_seq()))
     }
@@ -214,6 +214,20 @@ impl Copying {
             }
             *end_seq = log.seq() + 1;
             last = Some(log);
+        }
+    }
+
+    /// Adds a range of events. Batches that are whole in it keep their compressed form.
+    fn add_range(&mut self, group: &Group, range: Range<usize>) {
+        let before = self.0.batches.len();
+        self.add(group, range.clone());
+        let touched = group.batches().skip_while(|batch| batch.range().end <= range.start);
+        for (copy, batch) in self.0.batches.iter_mut().skip(before).zip(touched) {
+            let Range { start, end } = batch.range();
+            if range.start <= start && end <= range.end {
+                copy.compressed.clone_from(&batch.row().compressed);
+                self.0.compressed_bytes += batch.compressed().map_or(0, |form| form.bytes.len());
+            }
         }
     }
 

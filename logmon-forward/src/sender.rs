@@ -294,9 +294,13 @@ impl Sender {
                 .await
                 .map_err(io::Error::other)??,
         };
-        let form =
-            PackedForm { entries: self.pool.config.entries_format, compressed: compression.wire() };
-        Ok(self.job((&tag, &payload, events), (form, id), permit))
+        Ok(self.job((&tag, &payload, events), (self.form(), id), permit))
+    }
+
+    /// The form of payloads as the settings want it.
+    fn form(&self) -> PackedForm {
+        let config = &self.pool.config;
+        PackedForm { entries: config.entries_format, compressed: config.compression.wire() }
     }
 
     fn job(

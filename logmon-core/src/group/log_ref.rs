@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::record::Record;
-use super::{Group, Row};
+use super::{Batch, Group, Row};
 use crate::entries::Span;
 use crate::event::{Event, Scalar};
 use crate::json::{self, Lossy};
@@ -27,6 +27,11 @@ impl<'g> LogRef<'g> {
     /// The index in the group.
     pub fn index(&self) -> usize {
         self.at
+    }
+
+    /// The batch it is of.
+    pub fn batch(&self) -> Batch<'g> {
+        Batch { group: self.group, row: self.row }
     }
 
     /// The number of the event.

@@ -374,3 +374,29 @@ fn a_group_can_end_behind_its_last_event() {
     let group = builder.finish();
     assert_eq!((group.len(), group.first_seq(), group.end_seq()), (0, 9, 9));
 }
+
+/// F-153: whole batches keep the form in which they came, cut ones do not.
+#[test]
+fn joined_groups_keep_compressed_forms_of_whole_batches() {
+    let many: Vec<V> = (0..3).map(|n| entry(map(&[("k", n.into())]))).collect();
+    let form = |text: &'static str| Compressed { codec: Codec::Gzip, bytes: text.into() };
+    let group = |first: u64, texts: [&'static str; 2]| {
+        let mut builder = GroupBuilder::with_capacity(epoch(), 6, 2, 1000);
+        for (seq, text) in (first..).step_by(3).zip(texts) {
+            let mut batch = batch("a", &many);
+            batch.compressed = (!text.is_empty()).then(|| form(text));
+            builder.push(&batch, seq);
+        }
+        builder.finish()
+    };
+    let parts = [(group(1, ["one", "two"]), 1..6), (group(7, ["", "four"]), 0..6)];
+    let joined = Group::join(&parts).unwrap();
+    let forms: Vec<_> = joined.batches().map(|batch| batch.compressed().cloned()).collect();
+    assert_eq!(forms, [None, Some(form("two")), None, Some(form("four"))]);
+    assert_eq!(joined.get(2).unwrap().batch().range(), 2..5);
+    let cut = Group::join(&[(group(1, ["one", "two"]), 0..5), (group(7, ["x", "y"]), 3..4)]);
+    let cut = cut.unwrap();
+    let forms: Vec<_> = cut.batches().map(|batch| batch.compressed().cloned()).collect();
+    assert_eq!(forms, [Some(form("one")), None, None]);
+    assert!(cut.select(&[0, 1, 2]).batches().all(|batch| batch.compressed().is_none()));
+}

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use flate2::{Decompress, FlushDecompress, Status};
+use logmon_core::Codec;
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 mod gzip;
@@ -14,6 +15,15 @@ use gzip::Part;
 pub(super) enum Compression {
     Gzip,
     Zstd,
+}
+
+impl Compression {
+    pub(super) const fn codec(self) -> Codec {
+        match self {
+            Self::Gzip => Codec::Gzip,
+            Self::Zstd => Codec::Zstd,
+        }
+    }
 }
 
 /// Why a payload was not decompressed.
@@ -30,7 +40,14 @@ pub(super) struct Inflated {
     pub(super) bytes: Vec<u8>,
     /// Whether something stands behind the last gzip member.
     pub(super) has_garbage: bool,
+    /// Whether other readers may stumble over it, although it could be read: they bound the names
+    /// in a gzip header, or the window of zstd.
+    pub(super) is_unusual: bool,
 }
+
+/// A longer gzip header, or a greater window as a power of two, is unusual.
+const USUAL_HEADER: usize = 4 << 10;
+const USUAL_WINDOW_LOG: u32 = 27;
 
 /// The least room that is made for output.
 const LEAST_OUTPUT: usize = 32 << 10;
@@ -61,7 +78,11 @@ pub(super) fn inflate(
         return Err(InflateError::TooBig);
     }
     debug_assert_eq!(used, payload.len(), "all is used where the output is not full");
-    Ok(Inflated { has_garbage: inflater.finish()?, bytes })
+    let is_unusual = match inflater {
+        Inflater::Gzip { has_long_header, .. } => has_long_header,
+        Inflater::Zstd { .. } => window_log > USUAL_WINDOW_LOG,
+    };
+    Ok(Inflated { has_garbage: inflater.finish()?, bytes, is_unusual })
 }
 
 /// A payload on its way through decompression.
@@ -70,7 +91,7 @@ pub(super) fn inflate(
 /// them. Entries may be split across them. The state is made once, however many members there are,
 /// so an empty member costs no more than its bytes and a reset.
 pub(super) enum Inflater {
-    Gzip { inflate: Box<Decompress>, part: Part },
+    Gzip { inflate: Box<Decompress>, part: Part, has_long_header: bool },
     Zstd { context: DCtx<'static>, is_inside: bool },
 }
 
@@ -79,7 +100,7 @@ impl Inflater {
         match compression {
             Compression::Gzip => {
                 let inflate = Box::new(Decompress::new(false));
-                Ok(Self::Gzip { inflate, part: Part::default() })
+                Ok(Self::Gzip { inflate, part: Part::default(), has_long_header: false })
             }
             Compression::Zstd => {
                 let mut context = DCtx::try_create().ok_or(InflateError::TooBig)?;
@@ -108,7 +129,12 @@ impl Inflater {
             }
             let rest = input.get(used..).unwrap_or_default();
             let step = match self {
-                Self::Gzip { inflate, part } => step_gzip(inflate, part, rest, out)?,
+                Self::Gzip { inflate, part, has_long_header } => {
+                    let is_header = !part.is_body();
+                    let step = step_gzip(inflate, part, rest, out)?;
+                    *has_long_header |= is_header && step.is_some_and(|took| took > USUAL_HEADER);
+                    step
+                }
                 Self::Zstd { context, is_inside } => step_zstd(context, is_inside, rest, out)?,
             };
             let Some(took) = step else { break };

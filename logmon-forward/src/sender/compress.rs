@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use flate2::write::GzEncoder;
+use logmon_core::Codec;
 
 use crate::codec::Compressed;
 
@@ -43,6 +44,11 @@ impl Compression {
             Self::Gzip { .. } => Some(Compressed::Gzip),
             Self::Zstd { .. } => Some(Compressed::Zstd),
         }
+    }
+
+    /// Whether this is the compression that payloads of the codec have.
+    pub(super) const fn makes(self, codec: Codec) -> bool {
+        matches!((self, codec), (Self::Gzip { .. }, Codec::Gzip) | (Self::Zstd { .. }, Codec::Zstd))
     }
 
     /// Compresses a payload; without a compression gives it back.

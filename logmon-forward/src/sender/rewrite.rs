@@ -62,6 +62,16 @@ impl Rewrite {
         }
     }
 
+    /// Whether [`Rewrite::entry`] appends the entry as it is.
+    pub(super) fn keeps(&self, entry: &[u8], time: Timestamp) -> bool {
+        if !self.time_as_integer && is_plain(entry) {
+            return true;
+        }
+        let mut written = Vec::with_capacity(entry.len());
+        self.entry(&mut written, entry, time);
+        written == entry
+    }
+
     fn time(&self, out: &mut Vec<u8>, time: Timestamp) {
         let seconds = time.as_nanos().div_euclid(1_000_000_000);
         let has_event_time = (1..0xffff_fffe).contains(&seconds);

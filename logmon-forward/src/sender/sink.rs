@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use logmon_core::{BoxFuture, Event as _, Sink, SinkBatch, Verdict, Verdicts};
+use logmon_core::{BoxFuture, Event as _, LogRef, Sink, SinkBatch, Verdict, Verdicts};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::chunk::{Plan, plan};
 use super::failure::Chain;
+use super::lane::Job;
+use super::stats::Counters;
 use super::{SendError, Sender};
 
 /// Events are [`Verdict::Delivered`] when a server has acknowledged them. Those that were given up
@@ -37,10 +40,7 @@ impl Sender {
             let (sender, batch) = (self.clone(), batch.clone());
             chunks.spawn(async move {
                 let outcome = async {
-                    let entries = sender.entries(&batch, &plan);
-                    let id = sender.pool.config.require_ack.then(|| Arc::from(plan.id.as_str()));
-                    let make = (plan.tag.clone(), entries, plan.events.len());
-                    let job = sender.encode(make, id, permit).await?;
+                    let job = sender.make(&batch, &plan, permit).await?;
                     sender.deliver(ticket, job).await
                 };
                 let outcome = outcome.await;
@@ -63,16 +63,53 @@ impl Sender {
         Verdicts::Each(verdicts)
     }
 
+    /// Makes the message of a chunk.
+    async fn make(
+        &self,
+        batch: &SinkBatch,
+        plan: &Plan,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Job, SendError> {
+        let id = self.pool.config.require_ack.then(|| Arc::from(plan.id.as_str()));
+        let events = plan.events.len();
+        let Some(payload) = self.as_it_came(batch, plan) else {
+            let make = (plan.tag.clone(), self.entries(batch, plan), events);
+            return self.encode(make, id, permit).await;
+        };
+        Counters::add(&self.pool.counters.passed_through, 1);
+        Ok(self.job((&plan.tag, payload, events), (self.form(), id), permit))
+    }
+
+    /// The compressed payload in which the events of a chunk came, and nothing else, if it is one
+    /// that would be made of them.
+    fn as_it_came<'b>(&self, batch: &'b SinkBatch, plan: &Plan) -> Option<&'b [u8]> {
+        let config = &self.pool.config;
+        let mut logs = logs(batch, plan).peekable();
+        let whole = logs.peek()?.batch();
+        let form = whole.compressed().filter(|form| config.compression.makes(form.codec))?;
+        let is_fit = whole.range().len() == plan.events.len()
+            && plan.bytes <= config.max_chunk_bytes
+            && logs.all(|log| {
+                whole.range().contains(&log.index())
+                    && self.rewrite.keeps(log.entry(), log.timestamp())
+            });
+        is_fit.then_some(&form.bytes)
+    }
+
     fn entries(&self, batch: &SinkBatch, plan: &Plan) -> Vec<u8> {
         let mut out = Vec::with_capacity(plan.bytes + plan.events.len());
-        let mut wanted = plan.events.iter().copied().peekable();
-        for (at, log) in batch.logs().enumerate() {
-            if wanted.next_if_eq(&at).is_some() {
-                self.rewrite.entry(&mut out, log.entry(), log.timestamp());
-            }
+        for log in logs(batch, plan) {
+            self.rewrite.entry(&mut out, log.entry(), log.timestamp());
         }
         out
     }
+}
+
+/// The events of a chunk.
+fn logs<'b>(batch: &'b SinkBatch, plan: &Plan) -> impl Iterator<Item = LogRef<'b>> {
+    let mut wanted = plan.events.iter().copied().peekable();
+    let chosen = move |(at, log)| wanted.next_if_eq(&at).map(|_| log);
+    batch.logs().enumerate().filter_map(chosen)
 }
 
 fn verdict(outcome: Result<(), SendError>) -> Verdict {

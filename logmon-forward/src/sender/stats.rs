@@ -12,6 +12,7 @@ pub(super) struct Counters {
     pub(super) bytes: AtomicU64,
     pub(super) acks: AtomicU64,
     pub(super) resent: AtomicU64,
+    pub(super) passed_through: AtomicU64,
     pub(super) connects: AtomicU64,
     pub(super) heartbeats: AtomicU64,
     pub(super) failures: [AtomicU64; FailureKind::ALL.len()],
@@ -38,6 +39,7 @@ impl Counters {
             bytes: read(&self.bytes),
             acks: read(&self.acks),
             resent: read(&self.resent),
+            passed_through: read(&self.passed_through),
             connects: read(&self.connects),
             heartbeats: read(&self.heartbeats),
             failures: failures.map(|(kind, count)| (*kind, read(count))).collect(),
@@ -60,6 +62,8 @@ pub struct SenderStats {
     pub acks: u64,
     /// Chunks that were sent again.
     pub resent: u64,
+    /// Chunks sent in the compressed form in which they came, without being compressed again.
+    pub passed_through: u64,
     /// Connections made for chunks.
     pub connects: u64,
     /// Heartbeats that were answered.

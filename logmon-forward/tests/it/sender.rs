@@ -5,6 +5,7 @@ mod cluster;
 mod handshakes;
 mod lifetime;
 mod outputs;
+mod pass_through;
 mod payloads;
 mod real;
 mod script;

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use logmon_core::Tag;
 use logmon_core::msgpack::Cursor;
+use logmon_core::{Codec, Tag};
 
 use super::{Decoder, Located, Next};
 use crate::codec::frame::{Body, Parsed};
-use crate::codec::inflate::{Compression, InflateError, inflate, sniff};
+use crate::codec::inflate::{Compression, InflateError, Inflated, inflate, sniff};
 use crate::codec::limits::Signals;
 use crate::codec::options::{Compressed, Options, Signal};
 use crate::codec::reject::Rejects;
@@ -35,8 +35,9 @@ pub(super) struct Facts {
 enum Outcome {
     /// All of the range of the frame is entries.
     Whole(logmon_core::Index),
-    /// All of the decompressed bytes are.
-    Inflated(Vec<u8>, logmon_core::Index),
+    /// All of the decompressed bytes are; the codec is that of the range, where that may be passed
+    /// on as it is.
+    Inflated(Vec<u8>, logmon_core::Index, Option<Codec>),
     Sorted(Sorted),
     Refused(Reason),
     NeedsRoom(usize),
@@ -90,11 +91,11 @@ impl Decoder {
             }
             Outcome::Whole(index) => {
                 let payload = self.cut_payload(&at, range);
-                self.finish_clean(message, payload, index, &facts)
+                self.finish_clean(message, (payload, None), index, &facts)
             }
-            Outcome::Inflated(bytes, index) => {
-                self.consume(at.len);
-                self.finish_clean(message, bytes.into(), index, &facts)
+            Outcome::Inflated(bytes, index, codec) => {
+                let compressed = self.cut_compressed(&at, range, codec, bytes.len());
+                self.finish_clean(message, (bytes.into(), compressed), index, &facts)
             }
             Outcome::Sorted(sorted) => {
                 let original = self.cut(&at);
@@ -146,25 +147,22 @@ impl Decoder {
             Compression::Gzip => Mode::Gzip,
             Compression::Zstd => Mode::Zstd,
         };
-        let (bytes, has_garbage) = match self.try_inflate(bytes, compression, room) {
+        let inflated = match self.try_inflate(bytes, compression, room) {
             Ok(inflated) => inflated,
             Err(outcome) => return *outcome,
         };
+        let codec = (!inflated.is_unusual).then(|| compression.codec());
+        let Inflated { bytes, has_garbage, .. } = inflated;
         if let Some(outcome) = self.spread(&bytes, metadata, room) {
             return outcome;
         }
         let walk = walk(message.mode);
         let mut sorted = match walk.run(&bytes) {
-            Ok(Walked::Clean(index)) if !has_garbage => return Outcome::Inflated(bytes, index),
+            Ok(Walked::Clean(index)) if !has_garbage => {
+                return Outcome::Inflated(bytes, index, codec);
+            }
             Ok(Walked::Clean(index)) => {
-                let mut sorted = Sorted::default();
-                sorted.oddities.add(index.oddities());
-                let end = bytes.len() as u64;
-                sorted.reject(&walk, Reason::TrailingGarbage, end, &[]);
-                if !index.is_empty() {
-                    sorted.batches.push_back(walk.batch(bytes.into(), index));
-                }
-                return Outcome::Sorted(sorted);
+                return Outcome::Sorted(before_garbage(&walk, bytes, index));
             }
             Ok(Walked::Sorted(sorted)) => sorted,
             Err(stop) => return stop.into(),
@@ -197,7 +195,7 @@ impl Decoder {
     fn finish_clean(
         &mut self,
         mut message: Message,
-        payload: Bytes,
+        (payload, compressed): (Bytes, Option<logmon_core::Compressed>),
         index: logmon_core::Index,
         facts: &Facts,
     ) -> Option<Next> {
@@ -207,7 +205,9 @@ impl Decoder {
         message.oddities.add(index.oddities());
         if let (Some(tag), false) = (&facts.tag, index.is_empty()) {
             let entries = logmon_core::Entries::new(payload, index, &self.reading);
-            message.batches.push(logmon_core::NewBatch::new(tag.clone(), entries));
+            let mut batch = logmon_core::NewBatch::new(tag.clone(), entries);
+            batch.compressed = compressed;
+            message.batches.push(batch);
         }
         let nothing = || (Bytes::new(), 0);
         self.finish(message, Rejects::default(), facts, nothing).map(Next::Message)
@@ -313,6 +313,26 @@ impl Decoder {
         }
     }
 
+    /// Lets go of a frame and keeps the compressed payload in it, where that is less than the `len`
+    /// bytes it has become.
+    fn cut_compressed(
+        &mut self,
+        at: &Located,
+        range: Range<usize>,
+        codec: Option<Codec>,
+        len: usize,
+    ) -> Option<logmon_core::Compressed> {
+        match codec {
+            Some(codec) if range.len() < len => {
+                Some(logmon_core::Compressed { codec, bytes: self.cut_payload(at, range) })
+            }
+            _ => {
+                self.consume(at.len);
+                None
+            }
+        }
+    }
+
     /// Lets go of a frame and keeps a range of it: without a copy, unless much more memory would be
     /// kept with it.
     fn cut_range(&mut self, len: usize, range: Range<usize>) -> Bytes {
@@ -345,13 +365,13 @@ impl Decoder {
         }
     }
 
-    /// Decompresses, and tells whether something stands behind the last member.
+    /// Decompresses as far as there is room.
     fn try_inflate(
         &self,
         bytes: &[u8],
         compression: Compression,
         room: usize,
-    ) -> Result<(Vec<u8>, bool), Box<Outcome>> {
+    ) -> Result<Inflated, Box<Outcome>> {
         let limits = &self.settings.limits;
         let whole = usize::try_from(limits.max_decompressed_bytes).unwrap_or(usize::MAX);
         let held = whole.min(limits.max_buffered_bytes);
@@ -365,7 +385,7 @@ impl Decoder {
         }
         let cap = room.min(held);
         let outcome = match inflate(bytes, compression, (cap, limits.max_zstd_window_log)) {
-            Ok(inflated) => return Ok((inflated.bytes, inflated.has_garbage)),
+            Ok(inflated) => return Ok(inflated),
             Err(InflateError::Corrupt) => Outcome::Refused(Reason::CorruptCompression),
             Err(InflateError::TooBig) if cap < held => {
                 Outcome::NeedsRoom(cap.saturating_mul(MORE_ROOM).min(held))
@@ -375,6 +395,17 @@ impl Decoder {
         };
         Err(Box::new(outcome))
     }
+}
+
+/// Entries behind which something stands that is none.
+fn before_garbage(walk: &Walk<'_>, bytes: Vec<u8>, index: logmon_core::Index) -> Sorted {
+    let mut sorted = Sorted::default();
+    sorted.oddities.add(index.oddities());
+    sorted.reject(walk, Reason::TrailingGarbage, bytes.len() as u64, &[]);
+    if !index.is_empty() {
+        sorted.batches.push_back(walk.batch(bytes.into(), index));
+    }
+    sorted
 }
 
 impl From<Stop> for Outcome {

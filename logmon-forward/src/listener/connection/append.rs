@@ -131,9 +131,12 @@ impl Connection {
     }
 }
 
-/// The bytes of a message's entries and of the index over them.
+/// The bytes of a message's entries, in the form they came in as well, and of the index over them.
 fn memory(message: &Message) -> usize {
-    let payloads = message.batches.iter().map(|batch| batch.entries.payload().len());
+    let payloads = message.batches.iter().map(|batch| {
+        let compressed = batch.compressed.as_ref().map_or(0, |form| form.bytes.len());
+        batch.entries.payload().len() + compressed
+    });
     payloads.sum::<usize>() + message.events() * INDEX_ROW
 }
 

@@ -101,6 +101,7 @@ impl Connection {
             batches.clear();
         } else if !stored.is_empty() {
             batch.entries = batch.entries.select(|at| stored.binary_search(&at).is_err());
+            batch.compressed = None;
         }
         commits
     }

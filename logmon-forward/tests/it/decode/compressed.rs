@@ -1,5 +1,7 @@
 //! Entries in a str or bin, compressed.
 
+use logmon_core::Codec;
+
 use super::*;
 
 /// F-022, F-024, R-017: any number of members, an empty one among them, cut through an entry.
@@ -45,6 +47,59 @@ fn zstd_frames_are_one_payload() {
         [skippable, &zstd(start)[..], &zstd(end)].concat(),
     ] {
         assert_eq!(decode_one(&compressed(&frames, Some("zstd"))).events(), 2);
+    }
+}
+
+/// F-153: what came compressed is kept in that form where it is just the events and nothing else.
+#[test]
+fn the_compressed_form_is_kept_where_it_is_the_events() {
+    let many: Vec<V> = (0..40).map(|n| entry(n, "the same text")).collect();
+    let entries = packed(&many);
+    let kept = |bytes: &[u8]| {
+        let message = decode_one(bytes);
+        assert!(!message.batches.is_empty());
+        let forms: Vec<_> = message.batches.iter().map(|batch| batch.compressed.clone()).collect();
+        assert!(forms.len() == 1 || forms.iter().all(Option::is_none), "{forms:?}");
+        forms[0].as_ref().map(|form| (form.codec, form.bytes.to_vec()))
+    };
+    let (start, end) = entries.split_at(9);
+    let members = [gzip(start), gzip(b""), gzip(end)].concat();
+    for (payload, name, codec) in [
+        (gzip(&entries), "gzip", Codec::Gzip),
+        (members, "gzip", Codec::Gzip),
+        (zstd(&entries), "zstd", Codec::Zstd),
+        // Told wrong, but it is what it is.
+        (zstd(&entries), "gzip", Codec::Zstd),
+    ] {
+        assert_eq!(kept(&compressed(&payload, Some(name))), Some((codec, payload)));
+    }
+    // An entry is dropped, something stands behind them, metadata is added, or it is no smaller.
+    let broken = packed(&[many.clone(), vec![V::Nil, array([1.into()])], many].concat());
+    assert_eq!(kept(&compressed(&gzip(&broken), Some("gzip"))), None);
+    let garbage = [gzip(&entries), b"garbage".to_vec()].concat();
+    assert_eq!(kept(&compressed(&garbage, Some("gzip"))), None);
+    let option = map([("metadata", map([("k", V::from("v"))])), ("compressed", "gzip".into())]);
+    assert_eq!(kept(&encode(&array(["t".into(), V::Binary(gzip(&entries)), option]))), None);
+    let one = packed(&[entry(1, "a")]);
+    assert_eq!(kept(&compressed(&gzip(&one), Some("gzip"))), None);
+    assert_eq!(kept(&compressed(&entries, Some("text"))), None);
+}
+
+/// F-153: a payload that others may not be able to read is taken, but not kept in that form: a
+/// journal's reader has bounds for the names in a header, and what it cannot read is lost.
+#[test]
+fn unusual_compressed_payloads_are_not_kept() {
+    let entries = packed(&(0..9_000).map(|n| entry(n, "the same text")).collect::<Vec<_>>());
+    for (len, is_kept) in [(100, true), (70_000, false)] {
+        let name = "n".repeat(len);
+        let level = flate2::Compression::fast();
+        let mut encoder = flate2::GzBuilder::new().filename(name).write(Vec::new(), level);
+        std::io::Write::write_all(&mut encoder, &entries).unwrap();
+        let payload = [gzip(b""), encoder.finish().unwrap()].concat();
+        assert!(payload.len() < entries.len());
+        let message = decode_one(&compressed(&payload, Some("gzip")));
+        assert_eq!(message.events(), 9_000);
+        assert_eq!(message.batches[0].compressed.is_some(), is_kept, "{len}");
     }
 }
 

@@ -18,15 +18,15 @@ use tokio::task::JoinHandle;
 use super::script::*;
 
 /// Our listener over a journal in memory.
-struct Server {
-    journal: Arc<MemoryJournal>,
-    address: Address,
+pub(super) struct Server {
+    pub(super) journal: Arc<MemoryJournal>,
+    pub(super) address: Address,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    fn start(change: impl FnOnce(&mut ListenerConfig)) -> Self {
+    pub(super) fn start(change: impl FnOnce(&mut ListenerConfig)) -> Self {
         let journal = Arc::new(MemoryJournal::new(64 << 20));
         let mut config = ListenerConfig::default();
         config.listen.set_port(0);
@@ -49,7 +49,7 @@ impl Server {
         logs
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         drop(self.stop);
         self.task.await.unwrap();
     }
@@ -150,7 +150,7 @@ async fn relay(
 }
 
 #[derive(Debug, Default)]
-struct Shelf(Mutex<Vec<Quarantined>>);
+pub(super) struct Shelf(Mutex<Vec<Quarantined>>);
 
 impl Quarantine for Shelf {
     fn put(&self, item: Quarantined) -> BoxFuture<'_, Result<(), QuarantineError>> {
