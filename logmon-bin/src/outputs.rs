@@ -149,6 +149,7 @@ impl OutputFigures {
             "chunks": sender.chunks,
             "bytes": sender.bytes,
             "resent": sender.resent,
+            "passed_through": sender.passed_through,
             "connects": sender.connects,
             "failures": failures,
         })
