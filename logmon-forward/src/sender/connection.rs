@@ -91,6 +91,16 @@ impl Connection {
         Ok(Self { reader, writer, acks, is_single, expires, socket, is_tls })
     }
 
+    /// One over any stream, which looks dead to [`Self::is_dead`].
+    #[cfg(all(test, unix))]
+    pub(super) fn over(stream: BoxStream) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        let (socket, _) = Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        let expires = Instant::now() + Duration::from_secs(3600);
+        let acks = AckParser::default();
+        Self { reader, writer, acks, is_single: false, expires, socket, is_tls: false }
+    }
+
     /// Whether a connection on which nothing is owed has been closed or was sent something, which
     /// a server has no reason to do. Asks the system, so that it is not what was so a moment ago.
     pub(super) async fn is_dead(&mut self) -> bool {

@@ -21,9 +21,9 @@ impl Drop for Ticket {
 /// A place on a lane; free again when dropped.
 #[derive(Debug)]
 pub(in super::super) struct Lease {
-    pub(super) pool: Arc<Pool>,
-    pub(super) node: u64,
-    pub(super) lane: usize,
+    pub(in super::super) pool: Arc<Pool>,
+    pub(in super::super) node: u64,
+    pub(in super::super) lane: usize,
 }
 
 impl Drop for Lease {
