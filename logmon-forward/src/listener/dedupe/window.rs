@@ -44,6 +44,10 @@ const COMMITTED: u32 = 1;
 /// Its sender knows.
 const CONFIRMED: u32 = 2;
 
+/// Of more chunks than this, the oldest are let go whose senders have their acknowledgements: they
+/// have no reason to send them again.
+const MAX_CONFIRMED: usize = 250_000;
+
 /// Who a chunk comes from, and when, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
@@ -211,8 +215,9 @@ impl Window {
     fn evict(&mut self, now: u32) {
         for _ in 0..EVICTED_AT_ONCE {
             let Some(oldest) = self.entries.front() else { return };
+            let is_spare = oldest.is_confirmed() && self.entries.len() >= MAX_CONFIRMED;
             let is_old = oldest.is_old(now, self.max_age);
-            if !is_old && self.entries.len() < self.max_ids {
+            if !is_old && !is_spare && self.entries.len() < self.max_ids {
                 return;
             }
             let key = oldest.key;
@@ -248,6 +253,10 @@ impl Window {
 impl Entry {
     const fn time(&self) -> u32 {
         self.stamp >> 2
+    }
+
+    const fn is_confirmed(&self) -> bool {
+        self.stamp & (COMMITTED | CONFIRMED) == COMMITTED | CONFIRMED
     }
 
     /// Whether it is no longer of use: what is on its way always is.

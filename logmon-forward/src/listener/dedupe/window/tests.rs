@@ -132,6 +132,26 @@ fn the_window_is_bounded() {
     assert!(is_known(&window.decide(&unique(4), from(1, 2 * AGE))));
 }
 
+/// Memory is for those that may come again.
+#[test]
+fn confirmed_chunks_leave_before_the_window_is_full() {
+    let mut window = Window::new(1_000_000, AGE);
+    let open = new(window.decide(&unique(u64::MAX), from(2, 0)));
+    window.commit(open..open + 1);
+    for key in 0..MAX_CONFIRMED as u64 + 9 {
+        let number = new(window.decide(&unique(key), from(1, 0)));
+        window.commit(number..number + 1);
+        window.confirm(number, 1);
+    }
+    assert!(window.len() > MAX_CONFIRMED, "the oldest is not confirmed, and holds its place");
+    window.confirm(open, 2);
+    for key in 1..9 {
+        new(window.decide(&unique(u64::MAX - key), from(1, 0)));
+    }
+    assert!(window.len() <= MAX_CONFIRMED);
+    assert!(is_known(&window.decide(&unique(MAX_CONFIRMED as u64), from(1, 0))));
+}
+
 /// A disk may be full for longer than the window is: what waits for it is waited for.
 #[test]
 fn a_chunk_on_its_way_is_never_too_old() {
