@@ -91,11 +91,10 @@ impl Connection {
         Ok(Self { reader, writer, acks, is_single, expires, socket, is_tls })
     }
 
-    /// One over any stream, which looks dead to [`Self::is_dead`].
-    #[cfg(all(test, unix))]
-    pub(super) fn over(stream: BoxStream) -> Self {
+    /// One over any stream; whether it looks dead is told by `socket`.
+    #[cfg(test)]
+    pub(super) fn over(stream: BoxStream, socket: Socket) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        let (socket, _) = Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
         let expires = Instant::now() + Duration::from_secs(3600);
         let acks = AckParser::default();
         Self { reader, writer, acks, is_single: false, expires, socket, is_tls: false }

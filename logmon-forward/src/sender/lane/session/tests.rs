@@ -67,7 +67,9 @@ async fn send(takes: usize) -> (Result<(), Failure>, u64) {
     let lease = Lease { pool: pool.clone(), node: 0, lane: 0 };
     let mut answer = Vec::new();
     write_ack(&mut answer, AckWire::Msgpack, b"id", false);
-    let connection = Connection::over(Box::new(Prompt { takes, answer }));
+    let (socket, _) =
+        socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    let connection = Connection::over(Box::new(Prompt { takes, answer }), socket);
     let end = Session::new(&mut lane, connection, Request { job, lease, reply }).run().await;
     let outcome = match end {
         End::Failed(failure, owed) => {
