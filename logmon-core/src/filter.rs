@@ -7,6 +7,7 @@ mod atom;
 mod error;
 mod eval;
 mod field;
+pub mod key;
 #[cfg(test)]
 mod laws;
 mod lex;
@@ -15,6 +16,7 @@ mod literal;
 mod naive;
 mod parse;
 mod print;
+mod prune;
 mod regexp;
 #[cfg(test)]
 mod sample;
@@ -34,6 +36,7 @@ pub use atom::Atom;
 pub use error::{ParseFilterError, ParseFilterErrorKind};
 pub use field::{FieldTest, Range, ValueTest, Wildcard};
 pub use literal::{Literal, Number};
+pub use prune::{Facts, Possible};
 pub use regexp::Regexp;
 pub use set::{FilterId, FilterSet, Matches};
 pub use severity::LevelTest;
@@ -59,6 +62,11 @@ pub const MAX_REGEXP_BYTES: usize = 1 << 20;
 
 /// The longest name of a field, in bytes.
 pub const MAX_NAME_BYTES: usize = 512;
+
+/// Whether a path below the metadata needs the prefix `metadata.` to be told from another field.
+pub(crate) fn is_reserved(path: &str) -> bool {
+    field::Field::is_reserved(path)
+}
 
 /// A filter of events.
 ///

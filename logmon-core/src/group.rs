@@ -16,7 +16,7 @@ mod record;
 pub use builder::GroupBuilder;
 use builder::offset;
 pub use compressed::{Codec, Compressed};
-pub use log_ref::LogRef;
+pub use log_ref::{LogRef, Parts};
 
 /// A group closes when its payload has reached this many bytes.
 pub const MAX_GROUP_BYTES: usize = 8 << 20;
@@ -36,6 +36,8 @@ struct Inner {
     /// Bytes of the batches' compressed forms.
     compressed_bytes: usize,
     end_seq: u64,
+    /// Numbers of events that could not be read, in order.
+    unreadable: Box<[Range<u64>]>,
 }
 
 /// What the events of one batch share.
@@ -113,6 +115,13 @@ impl Group {
         self.0.end_seq
     }
 
+    /// The numbers of events between those that were asked for and the end of the group that were
+    /// there and cannot be read any more, in order. Groups that were [selected](Group::select) or
+    /// [joined](Group::join) say nothing of them.
+    pub fn unreadable(&self) -> &[Range<u64>] {
+        &self.0.unreadable
+    }
+
     /// The position behind the last event.
     pub fn end(&self) -> Position {
         Position { epoch: self.0.epoch, seq: self.0.end_seq }
@@ -188,7 +197,15 @@ impl Copying {
     fn with_capacity(epoch: Epoch, events: usize) -> Self {
         let index = Index::with_capacity(events);
         let (arena, batches) = (Vec::new(), Vec::new());
-        Self(Inner { epoch, arena, index, batches, compressed_bytes: 0, end_seq: 0 })
+        Self(Inner {
+            epoch,
+            arena,
+            index,
+            batches,
+            compressed_bytes: 0,
+            end_seq: 0,
+            unreadable: Box::default(),
+        })
     }
 
     fn add(&mut self, group: &Group, indices: impl Iterator<Item = usize>) {
@@ -282,6 +299,16 @@ impl<'g> Batch<'g> {
     /// When the events were taken in.
     pub fn received(&self) -> Timestamp {
         self.row().received
+    }
+
+    /// Which keys of its records are level, message and source.
+    pub fn fields(&self) -> &'g Arc<FieldMap> {
+        &self.row().fields
+    }
+
+    /// The epoch the events were written under.
+    pub fn epoch(&self) -> Epoch {
+        self.group.epoch()
     }
 
     /// The form in which the whole batch came over the wire, if that was compressed and is kept.

@@ -42,7 +42,7 @@ pub use field_map::{FieldMap, FieldMapError, LEVEL_KEYS, MESSAGE_KEYS, SOURCE_KE
 pub use filter::{Filter, FilterSet, ParseFilterError};
 pub use group::{
     Batch, Codec, Compressed, Fingerprint, Group, GroupBuilder, LogRef, MAX_GROUP_BYTES, NewBatch,
-    write_entry,
+    Parts, write_entry,
 };
 pub use hub::Hub;
 pub use journal::{
@@ -55,10 +55,14 @@ pub use position::{Epoch, EventId, ParseEventIdError, Position};
 pub use quarantine::{Quarantine, QuarantineError, Quarantined, QuarantinedKind};
 pub use route::RouteSet;
 pub use sink::{
-    Cursor, CursorError, CursorState, MemoryCursor, Retry, Runner, RunnerConfig, RunnerError,
-    RunnerFigures, RunnerStats, Sink, SinkBatch, StartAt, Verdict, Verdicts,
+    Cursor, CursorError, CursorState, CursorTally, MemoryCursor, Retry, Runner, RunnerConfig,
+    RunnerError, RunnerFigures, RunnerStats, Sink, SinkBatch, StartAt, Verdict, Verdicts,
 };
-pub use store::{Hit, Order, Page, PageKey, QueryError, Search, SearchStats, Store};
+pub use store::{
+    Aggregate, Aggregated, Buckets, FieldCatalogue, FieldStats, FieldTally, FieldValue, Float, Hit,
+    Incomplete, Key, Measure, Order, Page, PageKey, QueryError, QueryStats, Row, Scope, Search,
+    Store, Table, TableSpec, Tables, Tally, ValueKinds,
+};
 pub use tag::{MAX_TAG_PATTERN_BYTES, MAX_TAG_PATTERN_DEPTH};
 pub use tag::{Tag, TagPattern, TagPatternError, TagPatternWarning};
 pub use time::{ParseTimestampError, Timestamp};

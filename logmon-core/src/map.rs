@@ -39,6 +39,10 @@ impl<'a> Key<'a> {
         &self.0
     }
 
+    pub(crate) fn into_bytes(self) -> Cow<'a, [u8]> {
+        self.0
+    }
+
     /// The name of the `nth` value that wants the same key.
     fn nth(&self, nth: usize) -> Self {
         Self(Cow::Owned([self.as_bytes(), b"_", nth.to_string().as_bytes()].concat()))
@@ -128,7 +132,23 @@ impl<'a> IntoIterator for Pairs<'a> {
 /// Shows every pair of the map at the start of `value`, with the offset of its key.
 pub(crate) fn visit<'a>(
     value: &'a [u8],
-    mut each: impl FnMut(Key<'a>, &'a [u8], usize),
+    each: impl FnMut(Key<'a>, &'a [u8], usize),
+) -> Result<(), MsgpackError> {
+    visit_with(value, Key::read, each)
+}
+
+/// The same with keys that are text or bytes; of others nothing is said.
+pub(crate) fn visit_text<'a>(
+    value: &'a [u8],
+    each: impl FnMut(Option<&'a [u8]>, &'a [u8], usize),
+) -> Result<(), MsgpackError> {
+    visit_with(value, read_text, each)
+}
+
+fn visit_with<'a, K>(
+    value: &'a [u8],
+    read_key: impl Fn(&mut Cursor<'a>) -> Result<K, MsgpackError>,
+    mut each: impl FnMut(K, &'a [u8], usize),
 ) -> Result<(), MsgpackError> {
     let mut cursor = Cursor::new(value);
     let Head::Map(len) = cursor.head()? else {
@@ -136,10 +156,21 @@ pub(crate) fn visit<'a>(
     };
     for _ in 0..len {
         let at = cursor.position();
-        let key = Key::read(&mut cursor)?;
+        let key = read_key(&mut cursor)?;
         each(key, cursor.value()?, at);
     }
     Ok(())
+}
+
+/// Reads a key; `None` where it is neither text nor bytes.
+fn read_text<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, MsgpackError> {
+    let start = *cursor;
+    if let Head::Str(len) | Head::Bin(len) = cursor.head()? {
+        return cursor.take(len).map(Some);
+    }
+    *cursor = start;
+    cursor.skip()?;
+    Ok(None)
 }
 
 fn drop_earlier_twins(pairs: &mut Vec<Pair<'_>>) {

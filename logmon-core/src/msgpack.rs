@@ -4,10 +4,13 @@
 //! announces more than is there is an error, found before anything is reserved for it. Format:
 //! the msgpack specification (types and their first bytes).
 
+mod pairs;
 mod read;
 mod write;
 
+pub use pairs::pairs;
 pub use read::{Cursor, Head, MsgpackError, MsgpackErrorKind};
+pub(crate) use write::write_text;
 pub use write::{
     write_array_len, write_bin, write_bool, write_event_time, write_ext, write_float, write_int,
     write_map_len, write_nil, write_str, write_uint,

@@ -78,6 +78,11 @@ impl EventId {
         Self(bytes)
     }
 
+    /// The id with these 12 bytes.
+    pub const fn from_bytes(bytes: [u8; 12]) -> Self {
+        Self(bytes)
+    }
+
     /// The 12 bytes.
     pub const fn to_bytes(self) -> [u8; 12] {
         self.0

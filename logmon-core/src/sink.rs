@@ -8,7 +8,7 @@ use crate::{BoxFuture, Group, LogRef};
 mod cursor;
 mod runner;
 
-pub use cursor::{Cursor, CursorError, CursorState, MemoryCursor};
+pub use cursor::{Cursor, CursorError, CursorState, CursorTally, MemoryCursor};
 pub use runner::{Retry, Runner, RunnerConfig, RunnerError, RunnerFigures, RunnerStats, StartAt};
 
 /// An output: something that takes events and says of each what became of it.

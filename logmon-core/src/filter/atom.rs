@@ -1,14 +1,15 @@
 //! The table of atoms.
 //!
 //! Each kind of atom is one row: what it is compared with, how much looking it takes, its
-//! evaluator and its text. Whatever else must be known of every kind (how a block of the store is
-//! pruned by it, what a database is asked for it) becomes a column here, so that a new kind of
+//! evaluator, what it says of a block of the store as a whole, and its text. Whatever else must be
+//! known of every kind (what a database is asked for it) becomes a column here, so that a new kind of
 //! atom is one new row.
 
 use std::fmt;
 
 use super::eval::View;
 use super::field::FieldTest;
+use super::prune::{self, Facts, Possible};
 use super::regexp::Regexp;
 use super::severity::LevelTest;
 use super::when::TimeTest;
@@ -19,6 +20,7 @@ macro_rules! atom_table {
     ($($(#[$doc:meta])* $kind:ident($test:ty) {
         cost: $cost:literal,
         matches: $matches:expr,
+        prunes: $prunes:expr,
         prints: $prints:expr,
     })*) => {
         /// A filter that is not made of others.
@@ -45,6 +47,18 @@ macro_rules! atom_table {
             }
         }
 
+        impl Atom {
+            /// How many of the events that `facts` are known of may pass.
+            pub(super) fn prune<F: Facts + ?Sized>(&self, facts: &F) -> Possible {
+                match self {
+                    $(Self::$kind(test) => {
+                        let prunes: fn(&$test, &F) -> Possible = $prunes;
+                        prunes(test, facts)
+                    })*
+                }
+            }
+        }
+
         impl fmt::Display for Atom {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
@@ -63,42 +77,49 @@ atom_table! {
     Level(LevelTest) {
         cost: 0,
         matches: |test, view| test.accepts(view.event().level()),
+        prunes: |test, facts| prune::level(*test, facts),
         prints: fmt::Display::fmt,
     }
     /// `timestamp>=now-1h`: one of the two times.
     Time(TimeTest) {
         cost: 1,
         matches: |test, view| test.matches(view.event()),
+        prunes: prune::time,
         prints: fmt::Display::fmt,
     }
     /// `tag:app.**`: the tag.
     Tag(TagPattern) {
         cost: 2,
         matches: |pattern, view| pattern.matches(view.event().tag()),
+        prunes: |pattern, facts| facts.tags(&|tag| pattern.matches(tag)),
         prints: super::print::tag,
     }
     /// `source:web*`, `http.status>=500`, `user:*`: the source, or the values at a metadata path.
     Field(FieldTest) {
         cost: 3,
         matches: |test, view| test.matches(view.event()),
+        prunes: prune::field,
         prints: fmt::Display::fmt,
     }
     /// `timeout`, `"connection reset"`, `time*`: tokens of the message.
     Words(Words) {
         cost: 4,
         matches: |words, view| words.matches(view.folded()),
+        prunes: prune::words,
         prints: fmt::Display::fmt,
     }
     /// `*timeout*`: text anywhere in the message.
     Substring(Substring) {
         cost: 5,
         matches: |substring, view| substring.matches(view.folded()),
+        prunes: prune::substring,
         prints: fmt::Display::fmt,
     }
     /// `/time(d )?out/i`: a regular expression over the message.
     Regexp(Regexp) {
         cost: 6,
         matches: |regexp, view| regexp.is_match(view.message()),
+        prunes: |_, _| Possible::Some,
         prints: fmt::Display::fmt,
     }
 }

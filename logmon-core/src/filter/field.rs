@@ -140,7 +140,7 @@ pub enum ValueTest {
 
 impl ValueTest {
     /// Tells whether `value` passes.
-    pub(super) fn accepts(&self, value: Scalar<'_>) -> bool {
+    pub fn accepts(&self, value: Scalar<'_>) -> bool {
         match (self, value) {
             (Self::Exists, _) => value != Scalar::Nil,
             (Self::Equals(literal), _) => literal.equals(value),

@@ -46,6 +46,19 @@ impl Literal {
         }
     }
 
+    /// The value other than text that this is equal to, if there is one.
+    pub(super) fn as_scalar(&self) -> Option<Scalar<'static>> {
+        Some(match self {
+            Self::Bool(value) => Scalar::Bool(*value),
+            Self::Null => Scalar::Nil,
+            Self::Number(number) => match number.value {
+                Value::Int(value) => Scalar::Int(value),
+                Value::Float(value) => Scalar::Float(value),
+            },
+            Self::Text(text) => Scalar::Time(text.parse().ok()?),
+        })
+    }
+
     /// Tells whether `value` is this one.
     pub(super) fn equals(&self, value: Scalar<'_>) -> bool {
         match (value, self) {

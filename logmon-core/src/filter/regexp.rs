@@ -10,6 +10,8 @@ use std::hash::{Hash, Hasher};
 pub struct Regexp {
     source: Box<str>,
     ignores_case: bool,
+    /// Whether what it finds does not depend on what stands around it.
+    is_local: bool,
     regex: regex::Regex,
 }
 
@@ -27,7 +29,9 @@ impl Regexp {
             .dfa_size_limit(super::MAX_REGEXP_BYTES)
             .build();
         match built {
-            Ok(regex) => Ok(Self { source: source.into(), ignores_case, regex }),
+            Ok(regex) => {
+                Ok(Self { source: source.into(), ignores_case, is_local: is_local(source), regex })
+            }
             Err(regex::Error::CompiledTooBig(limit)) => {
                 Err(format!("compiled, it is larger than {limit} bytes"))
             }
@@ -50,10 +54,27 @@ impl Regexp {
         self.ignores_case
     }
 
+    /// Where it is found first in `text`, in bytes, from the character boundary `start` on.
+    pub fn find_at(&self, text: &str, start: usize) -> Option<std::ops::Range<usize>> {
+        (start <= text.len()).then(|| self.regex.find_at(text, start))?.map(|found| found.range())
+    }
+
+    /// Whether a text in which it is found may stand in the middle of a longer one: it is then found
+    /// in that, too, at the same place or before.
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
     /// Tells whether it is found in `text`.
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
+}
+
+/// Whether there is no look-around in an expression that compiles.
+fn is_local(source: &str) -> bool {
+    let hir = regex_syntax::parse(source);
+    hir.is_ok_and(|hir| hir.properties().look_set().is_empty())
 }
 
 impl PartialEq for Regexp {

@@ -73,7 +73,19 @@ pub(super) fn class(c: char) -> Class {
     }
 }
 
-const fn is_run_byte(byte: u8) -> bool {
+/// The class of a token, by its first character.
+pub(super) fn class_of_first(token: &str) -> Class {
+    token.chars().next().map_or(Class::Gap, class)
+}
+
+impl Class {
+    /// Whether such characters run on.
+    pub(super) fn is_run(self) -> bool {
+        self == Self::Run
+    }
+}
+
+pub(super) const fn is_run_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 

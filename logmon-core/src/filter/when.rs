@@ -151,23 +151,33 @@ impl TimeTest {
         Self { clock: self.clock, lower: resolve(self.lower), upper: resolve(self.upper) }
     }
 
-    /// An end that is not fixed accepts nothing.
     pub(super) fn matches<E: Event + ?Sized>(&self, event: &E) -> bool {
-        let time = match self.clock {
+        self.accepts(match self.clock {
             Clock::Received => event.received(),
             Clock::Timestamp => event.timestamp(),
-        };
-        let after_lower = match self.lower {
+        })
+    }
+
+    /// Tells whether an event with this time, by the clock of the test, passes. An end that is not
+    /// fixed accepts nothing.
+    pub fn accepts(&self, time: Timestamp) -> bool {
+        self.is_after_lower(time) && self.is_before_upper(time)
+    }
+
+    pub(super) fn is_after_lower(&self, time: Timestamp) -> bool {
+        match self.lower {
             Bound::Included(end) => end.fixed().is_some_and(|end| time >= end),
             Bound::Excluded(end) => end.fixed().is_some_and(|end| time > end),
             Bound::Unbounded => true,
-        };
-        after_lower
-            && match self.upper {
-                Bound::Included(end) => end.fixed().is_some_and(|end| time <= end),
-                Bound::Excluded(end) => end.fixed().is_some_and(|end| time < end),
-                Bound::Unbounded => true,
-            }
+        }
+    }
+
+    pub(super) fn is_before_upper(&self, time: Timestamp) -> bool {
+        match self.upper {
+            Bound::Included(end) => end.fixed().is_some_and(|end| time <= end),
+            Bound::Excluded(end) => end.fixed().is_some_and(|end| time < end),
+            Bound::Unbounded => true,
+        }
     }
 }
 

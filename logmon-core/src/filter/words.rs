@@ -51,8 +51,9 @@ impl Words {
         self.is_prefix
     }
 
-    /// Tells whether the tokens stand in `folded` in sequence; linear in its length.
-    pub(super) fn matches(&self, folded: &str) -> bool {
+    /// Tells whether the tokens stand in the [folded](super::token::fold) text in sequence; linear
+    /// in its length.
+    pub fn matches(&self, folded: &str) -> bool {
         match self.find_first(folded) {
             None => false,
             Some(_) if self.tokens.len() == 1 => true,
@@ -171,7 +172,8 @@ impl Substring {
         &self.text
     }
 
-    pub(super) fn matches(&self, folded: &str) -> bool {
+    /// Tells whether it stands in the [folded](super::token::fold) text.
+    pub fn matches(&self, folded: &str) -> bool {
         self.finder.find(folded.as_bytes()).is_some()
     }
 }

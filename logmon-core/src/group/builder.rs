@@ -16,6 +16,7 @@ pub struct GroupBuilder {
     batches: Vec<Row>,
     compressed_bytes: usize,
     end_seq: u64,
+    unreadable: Vec<Range<u64>>,
 }
 
 impl GroupBuilder {
@@ -29,6 +30,7 @@ impl GroupBuilder {
             batches: Vec::with_capacity(batches),
             compressed_bytes: 0,
             end_seq: 0,
+            unreadable: Vec::new(),
         }
     }
 
@@ -36,7 +38,8 @@ impl GroupBuilder {
     /// [`GroupBuilder::add_stored`].
     pub fn over(epoch: Epoch, arena: Vec<u8>, events: usize) -> Self {
         let index = Index::with_capacity(events);
-        Self { epoch, arena, index, batches: Vec::new(), compressed_bytes: 0, end_seq: 0 }
+        let (batches, unreadable) = (Vec::new(), Vec::new());
+        Self { epoch, arena, index, batches, compressed_bytes: 0, end_seq: 0, unreadable }
     }
 
     /// The bytes so far. A journal appends the headers of its frames here, so that the arena is
@@ -129,10 +132,21 @@ impl GroupBuilder {
         self.end_seq = self.end_seq.max(seq);
     }
 
+    /// Says that the events of these numbers were there and cannot be read any more. Ranges come in
+    /// order.
+    pub fn miss(&mut self, range: Range<u64>) {
+        if !range.is_empty() {
+            self.end_at(range.end);
+            self.unreadable.push(range);
+        }
+    }
+
     /// The group.
     pub fn finish(self) -> Group {
-        let Self { epoch, arena, index, batches, compressed_bytes, end_seq } = self;
-        Group(Arc::new(Inner { epoch, arena, index, batches, compressed_bytes, end_seq }))
+        let Self { epoch, arena, index, batches, compressed_bytes, end_seq, unreadable } = self;
+        let unreadable = unreadable.into();
+        let inner = Inner { epoch, arena, index, batches, compressed_bytes, end_seq, unreadable };
+        Group(Arc::new(inner))
     }
 
     /// The group of one batch, as a journal in memory makes it.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use super::record::Record;
 use super::{Batch, Group, Row};
@@ -17,6 +18,20 @@ pub struct LogRef<'g> {
     pub(super) group: &'g Group,
     pub(super) at: usize,
     pub(super) row: usize,
+}
+
+/// What an entry consists of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Parts<'g> {
+    /// The map of metadata in the entry's header, if it has one.
+    pub header: Option<&'g [u8]>,
+    /// The record, a map.
+    pub record: &'g [u8],
+    /// Where in the record the bytes of the message stand, where that is text (or bytes).
+    pub message: Option<Range<usize>>,
+    /// The same for the source.
+    pub source: Option<Range<usize>>,
 }
 
 impl<'g> LogRef<'g> {
@@ -61,6 +76,53 @@ impl<'g> LogRef<'g> {
         inner.arena.get(start..end as usize).unwrap_or_default()
     }
 
+    /// The entry taken apart, for a store that keeps the parts in different places.
+    ///
+    /// `[EventTime, record]`, or `[[EventTime, header], record]` where there is a header, is an
+    /// entry with the same event in it: what else an entry may hold is no part of the event.
+    pub fn parts(&self) -> Parts<'g> {
+        let entry = self.entry();
+        let (header, record_at, record_end) = super::record::split(entry).unwrap_or((None, 0, 0));
+        let index = &self.group.0.index;
+        let record_start = index.starts[self.at] as usize + record_at;
+        let range = |(start, end): (u32, u32)| {
+            (start as usize).saturating_sub(record_start)
+                ..(end as usize).saturating_sub(record_start)
+        };
+        let flags = index.flags[self.at];
+        Parts {
+            header,
+            record: entry.get(record_at..record_end).unwrap_or_default(),
+            message: (flags.message() == Span::Text).then(|| range(index.messages[self.at])),
+            source: (flags.source() == Span::Text).then(|| range(index.sources[self.at])),
+        }
+    }
+
+    /// Where in the record the top-level keys stand whose values are level, message and source and
+    /// therefore no metadata (but for a level that says more than one of the six names).
+    pub fn field_keys(&self) -> [Option<usize>; 3] {
+        self.record().map_or([None; 3], |record| record.field_keys())
+    }
+
+    /// Shows every value of the metadata with its path, as [`Event::visit_metadata`] finds it: an
+    /// array shows each of its elements under its own path, a map itself and what is below it.
+    pub fn each_metadata(&self, show: &mut dyn FnMut(&[u8], Scalar<'_>)) {
+        if let Some(metadata) = self.record().and_then(|record| record.metadata().ok()) {
+            metadata.each(show);
+        }
+    }
+
+    /// Shows the pairs of the metadata in the order of [`Log::metadata`]: merged, each key once, as
+    /// bytes of text and whole msgpack values (see [`crate::msgpack::pairs`] for those that are maps).
+    pub fn each_pair(&self, show: &mut dyn FnMut(&[u8], &[u8])) {
+        let Some(record) = self.record() else { return };
+        if !record.each_plain_pair(show)
+            && let Ok(metadata) = record.metadata()
+        {
+            metadata.each_pair(show);
+        }
+    }
+
     fn record(&self) -> Option<Record<'g>> {
         // The index has checked the entry, so this reads.
         Record::read(self.entry(), &self.row().fields).ok()
@@ -74,6 +136,12 @@ impl<'g> LogRef<'g> {
     pub fn message_bytes(&self) -> Option<&'g [u8]> {
         let index = &self.group.0.index;
         (index.flags[self.at].message() == Span::Text).then(|| self.bytes(index.messages[self.at]))
+    }
+
+    /// The bytes of the source where the record has a text one.
+    pub fn source_bytes(&self) -> Option<&'g [u8]> {
+        let index = &self.group.0.index;
+        (index.flags[self.at].source() == Span::Text).then(|| self.bytes(index.sources[self.at]))
     }
 
     fn json_text(value: &[u8], lossy: &mut Lossy) -> String {

@@ -9,6 +9,8 @@ use crate::{Map, Value};
 
 /// The name under which metadata that lost against a key of the same name stays reachable.
 const LOSERS: &str = "metadata";
+/// Of records with up to so many keys beside the fields each is compared with each.
+const FEW: usize = 16;
 /// Where the text of a level stands that said more than one of the six names.
 const LEVEL_RAW: &str = "level_raw";
 
@@ -30,21 +32,39 @@ pub(super) struct Metadata<'a> {
     losers_name: Key<'a>,
 }
 
+/// Reads up to the record; gives the number of elements of the entry and the map in its header.
+fn read_header<'a>(cursor: &mut Cursor<'a>) -> Result<(u32, Option<&'a [u8]>), MsgpackError> {
+    let elements = if let Head::Array(elements) = cursor.head()? { elements } else { 0 };
+    let mut probe = *cursor;
+    let header = match probe.head()? {
+        Head::Array(elements) => {
+            probe.skip()?;
+            let has_map = elements > 1 && matches!({ probe }.head(), Ok(Head::Map(_)));
+            if has_map { Some(probe.value()?) } else { None }
+        }
+        _ => None,
+    };
+    cursor.skip()?;
+    Ok((elements, header))
+}
+
+/// The map in the header of an entry, and where its record begins and ends.
+pub(super) fn split(entry: &[u8]) -> Option<(Option<&[u8]>, usize, usize)> {
+    let mut cursor = Cursor::new(entry);
+    let (elements, header) = read_header(&mut cursor).ok()?;
+    let start = cursor.position();
+    if elements == 2 {
+        return Some((header, start, entry.len()));
+    }
+    cursor.skip().ok()?;
+    Some((header, start, cursor.position()))
+}
+
 impl<'a> Record<'a> {
     /// Reads the entry at the start of `entry`.
     pub(super) fn read(entry: &'a [u8], fields: &FieldMap) -> Result<Self, MsgpackError> {
         let mut cursor = Cursor::new(entry);
-        cursor.head()?;
-        let mut probe = cursor;
-        let header = match probe.head()? {
-            Head::Array(elements) => {
-                probe.skip()?;
-                let has_map = elements > 1 && matches!({ probe }.head(), Ok(Head::Map(_)));
-                if has_map { Some(probe.value()?) } else { None }
-            }
-            _ => None,
-        };
-        cursor.skip()?;
+        let (_, header) = read_header(&mut cursor)?;
         let record_at = cursor.position();
         let Head::Map(pairs) = cursor.head()? else {
             return Ok(Self { body: &[], header, roles: Roles::default() });
@@ -57,6 +77,13 @@ impl<'a> Record<'a> {
     /// The record as it came.
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.body
+    }
+
+    /// Where the top-level keys of level, message and source stand.
+    pub(super) fn field_keys(&self) -> [Option<usize>; 3] {
+        [Role::Level, Role::Message, Role::Source].map(|role| {
+            self.roles.get(role).filter(|found| !found.is_nested).map(|found| found.key_at)
+        })
     }
 
     /// Merges the metadata.
@@ -93,13 +120,79 @@ impl<'a> Record<'a> {
         Ok(merged)
     }
 
+    /// Shows the pairs of the metadata where no two have one key, as in most records; else nothing,
+    /// and tells so.
+    pub(super) fn each_plain_pair(&self, show: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+        let mut pairs = Plain::default();
+        let mut inner = None;
+        let read = map::visit_text(self.body, |key, value, key_at| {
+            match (self.roles.at_key(key_at), key) {
+                (Some(Role::Level), _) => {
+                    let level = crate::entries::read_level(value);
+                    pairs.is_odd |= !level.is_some_and(|level| is_name_of(value, level));
+                }
+                (Some(Role::Message | Role::Source), _) => {}
+                (None, Some(key)) if key == LOSERS.as_bytes() && is_map(value) => {
+                    pairs.is_odd |= inner.replace(value).is_some();
+                }
+                (None, key) => pairs.add(key.filter(|key| !self.is_field(key)), value),
+            }
+        });
+        let inner = inner
+            .map_or(Ok(()), |inner| map::visit_text(inner, |key, value, _| pairs.add(key, value)));
+        let is_plain = self.header.is_none() && !pairs.is_odd && read.is_ok() && inner.is_ok();
+        if is_plain {
+            pairs.all().iter().for_each(|(key, value)| show(key, value));
+        }
+        is_plain
+    }
+
+    /// Whether a field of the record has this key.
+    fn is_field(&self, key: &[u8]) -> bool {
+        self.field_keys().into_iter().flatten().any(|key_at| {
+            let mut cursor = Cursor::at(self.body, key_at);
+            match cursor.head() {
+                Ok(Head::Str(len) | Head::Bin(len)) => {
+                    len as usize == key.len() && cursor.take(len).is_ok_and(|taken| taken == key)
+                }
+                _ => true,
+            }
+        })
+    }
+
     /// Whether an earlier pair has the key of a field; of equal keys the last one counts.
     fn is_twin_of_role(&self, key: &Key<'_>) -> bool {
-        [Role::Level, Role::Message, Role::Source].into_iter().any(|role| {
-            self.roles.get(role).filter(|found| !found.is_nested).is_some_and(|found| {
-                Key::read(&mut Cursor::at(self.body, found.key_at)).is_ok_and(|taken| taken == *key)
-            })
+        self.field_keys().into_iter().flatten().any(|key_at| {
+            Key::read(&mut Cursor::at(self.body, key_at)).is_ok_and(|taken| taken == *key)
         })
+    }
+}
+
+/// A few pairs of keys that are text and differ.
+#[derive(Default)]
+struct Plain<'a> {
+    pairs: [(&'a [u8], &'a [u8]); FEW],
+    len: usize,
+    /// There is something else as well.
+    is_odd: bool,
+}
+
+impl<'a> Plain<'a> {
+    /// Adds a pair, unless it is another kind of key.
+    fn add(&mut self, key: Option<&'a [u8]>, value: &'a [u8]) {
+        let key =
+            key.filter(|key| !self.is_odd && self.all().iter().all(|(known, _)| known != key));
+        match (self.pairs.get_mut(self.len), key) {
+            (Some(place), Some(key)) => {
+                *place = (key, value);
+                self.len += 1;
+            }
+            _ => self.is_odd = true,
+        }
+    }
+
+    fn all(&self) -> &[(&'a [u8], &'a [u8])] {
+        self.pairs.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -120,6 +213,22 @@ impl<'a> Metadata<'a> {
             map.insert(name.to_text(), owned(losers)?);
         }
         Ok(map)
+    }
+
+    /// Shows the pairs; those that lost as the value of one pair.
+    pub(super) fn each_pair(&self, show: &mut dyn FnMut(&[u8], &[u8])) {
+        for (key, value) in self.winners.as_slice() {
+            show(key.as_bytes(), value);
+        }
+        if let Some((name, losers)) = self.losers() {
+            let mut map = Vec::new();
+            msgpack::write_map_len(&mut map, u32::try_from(losers.len()).unwrap_or(u32::MAX));
+            for (key, value) in losers {
+                msgpack::write_text(&mut map, key.as_bytes());
+                map.extend_from_slice(value);
+            }
+            show(name.as_bytes(), &map);
+        }
     }
 
     /// The pairs that lost, and the name of the map they stand in.
@@ -160,6 +269,58 @@ impl<'a> Metadata<'a> {
                     _ => false,
                 }
             })
+    }
+}
+
+/// A value is shown under its whole path, see [`Metadata::each`].
+type Show<'v> = dyn FnMut(&[u8], Scalar<'_>) + 'v;
+
+impl Metadata<'_> {
+    /// Shows every value with its path: for each path, what [`Metadata::visit`] shows.
+    pub(super) fn each(&self, show: &mut Show<'_>) {
+        let mut path = Vec::new();
+        each_of(self.winners.as_slice(), &mut path, show);
+        if let Some((name, losers)) = self.losers() {
+            path.extend_from_slice(name.as_bytes());
+            show(&path, Scalar::Map);
+            path.push(b'.');
+            each_of(losers, &mut path, show);
+        }
+    }
+}
+
+fn each_of(pairs: &[Pair<'_>], path: &mut Vec<u8>, show: &mut Show<'_>) {
+    let len = path.len();
+    for (key, value) in pairs {
+        path.extend_from_slice(key.as_bytes());
+        each_in(value, path, show);
+        path.truncate(len);
+    }
+}
+
+/// Recursion is bounded by the depth that the index has checked.
+fn each_in(value: &[u8], path: &mut Vec<u8>, show: &mut Show<'_>) {
+    let mut cursor = Cursor::new(value);
+    match cursor.head() {
+        Ok(Head::Map(_)) => {
+            show(path, Scalar::Map);
+            if let Ok(pairs) = Pairs::read(value) {
+                path.push(b'.');
+                each_of(pairs.as_slice(), path, show);
+                path.pop();
+            }
+        }
+        Ok(Head::Array(len)) => {
+            for item in (0..len).map_while(|_| cursor.value().ok()) {
+                each_in(item, path, show);
+            }
+        }
+        _ => {
+            self::show(value, &mut |scalar| {
+                show(path, scalar);
+                false
+            });
+        }
     }
 }
 

@@ -297,6 +297,19 @@ fn any_record() -> impl Strategy<Value = V> {
 }
 
 proptest! {
+    /// The pairs are those of the owned form, whether something had to be merged or not.
+    #[test]
+    fn pairs_are_those_of_the_owned_form(record in any_record()) {
+        let group = group_of(&[entry(record)]);
+        let log = group.get(0).unwrap();
+        let mut pairs = Map::new();
+        log.each_pair(&mut |key, value| {
+            pairs.insert(String::from_utf8_lossy(key), Value::from_msgpack(value).unwrap());
+        });
+        let json = |map: Map| Value::Map(map).to_json();
+        prop_assert_eq!(json(pairs), json(log.to_log().metadata));
+    }
+
     /// Bytes that stand in the arena already give the group that pushing gives.
     #[test]
     fn stored_bytes_give_the_same_group(records in prop::collection::vec(any_record(), 1..8)) {
@@ -323,6 +336,29 @@ proptest! {
         let source = log.source();
         prop_assert_eq!(json["source"].as_str(), source.as_deref());
         prop_assert_eq!(json["level"].as_str(), log.level().map(Level::as_str));
+    }
+
+    /// The walk over all metadata shows at each path what a query for the path finds.
+    #[test]
+    fn each_path_is_shown_with_what_a_query_finds_there(
+        record in any_record(),
+        header in prop::option::of(any_record()),
+    ) {
+        let time = V::from(1_441_588_984);
+        let time = header.map_or(time.clone(), |header| V::Array(vec![time, header]));
+        let group = group_of(&[V::Array(vec![time, record])]);
+        let log = group.get(0).unwrap();
+        let mut shown = std::collections::BTreeMap::<Vec<u8>, Vec<String>>::new();
+        log.each_metadata(&mut |path, value| {
+            shown.entry(path.to_vec()).or_default().push(format!("{value:?}"));
+        });
+        for (path, mut values) in shown {
+            let Ok(path) = String::from_utf8(path) else { continue };
+            let mut expected = found(&log, &path);
+            values.sort();
+            expected.sort();
+            prop_assert_eq!(values, expected, "{}", path);
+        }
     }
 }
 

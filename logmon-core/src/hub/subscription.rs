@@ -383,9 +383,16 @@ impl Subscription {
 
     /// Delivers from a group that was read; the ring says how far the live end is.
     fn take_group(&mut self, group: Group, head: u64) -> Option<Delivery> {
-        let end = group.end_seq().min(head);
+        let mut end = group.end_seq().min(head);
         if end <= self.position.seq {
             return None;
+        }
+        if let Some(gap) = group.unreadable().iter().find(|gap| gap.end > self.position.seq) {
+            if gap.start <= self.position.seq {
+                let range = self.position.seq..gap.end.min(end);
+                return self.drop_range(range, None, DropReason::Damaged);
+            }
+            end = end.min(gap.start);
         }
         let matches = self.evaluate(&group);
         Some(self.deliver(group, matches, end, 0))

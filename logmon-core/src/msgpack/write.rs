@@ -45,7 +45,12 @@ pub fn write_float(out: &mut Vec<u8>, value: f64) {
 
 /// Appends text. Text beyond 4 GiB cannot be told in msgpack and is cut.
 pub fn write_str(out: &mut Vec<u8>, text: &str) {
-    let bytes = clamp(text.as_bytes());
+    write_text(out, text.as_bytes());
+}
+
+/// Appends bytes as text, whether they are UTF-8 or not.
+pub(crate) fn write_text(out: &mut Vec<u8>, bytes: &[u8]) {
+    let bytes = clamp(bytes);
     match (u8::try_from(bytes.len()), u16::try_from(bytes.len()), u32_len(bytes)) {
         (Ok(len), ..) if len < 32 => out.push(0xa0 | len),
         (Ok(len), ..) => wide(out, 0xd9, &[len]),

@@ -30,7 +30,7 @@ pub trait Cursor: fmt::Debug + Send + Sync + 'static {
 
 /// Where a sink stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "part of the format of cursor files")]
+#[expect(clippy::exhaustive_structs, reason = "what a reader has to say of itself")]
 pub struct CursorState {
     /// Every event before it is delivered or quarantined.
     pub position: Position,
@@ -38,12 +38,49 @@ pub struct CursorState {
     /// again](crate::Sink::needs_bounds), as ranges of event numbers, ascending and without
     /// overlap; empty for others.
     pub in_flight: Vec<Range<u64>>,
+    /// What became of the events before the position, since the cursor began. `None` of a reader
+    /// that does not count: then all it has passed counts as delivered, save what was removed
+    /// before it came there.
+    pub tally: Option<CursorTally>,
+}
+
+/// What became of events that a cursor has passed. Each is counted in one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CursorTally {
+    /// They are where they were to go.
+    pub delivered: u64,
+    /// They can never be written; the quarantine has them.
+    pub quarantined: u64,
+    /// They were for others.
+    pub unrouted: u64,
+    /// The journal had removed them before they were read.
+    pub expired: u64,
+    /// They could not be read any more.
+    pub damaged: u64,
+}
+
+impl CursorTally {
+    /// All events that were passed.
+    pub const fn total(&self) -> u64 {
+        self.delivered + self.quarantined + self.unrouted + self.expired + self.damaged
+    }
+}
+
+impl std::ops::AddAssign for CursorTally {
+    fn add_assign(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.quarantined += other.quarantined;
+        self.unrouted += other.unrouted;
+        self.expired += other.expired;
+        self.damaged += other.damaged;
+    }
 }
 
 impl CursorState {
     /// At this position with nothing in flight.
     pub const fn at(position: Position) -> Self {
-        Self { position, in_flight: Vec::new() }
+        Self { position, in_flight: Vec::new(), tally: None }
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Cursor, CursorError, CursorState, Sink};
-use crate::{Journal, Quarantine, ReadError, RouteSet};
+use super::{Cursor, CursorError, CursorState, CursorTally, Sink};
+use crate::{Journal, Position, Quarantine, ReadError, RouteSet};
 
 mod deliver;
 mod stats;
@@ -75,8 +75,9 @@ impl Default for RunnerConfig {
 /// units behind the cursor are written again: for a sink that [needs
 /// bounds](Sink::needs_bounds), cut as they were.
 ///
-/// Events that retention took before they were read are counted as dropped, and the runner goes
-/// on with the oldest there is.
+/// Events that retention took before they were read are counted as dropped, as are those that
+/// cannot be read any more, and the runner goes on behind them. What became of all events before
+/// the cursor is saved with it.
 #[derive(Debug)]
 pub struct Runner {
     journal: Arc<dyn Journal>,
@@ -154,8 +155,26 @@ struct Run<'r> {
     units: Units<'r>,
     window: Window,
     saved: Option<CursorState>,
+    /// What became of everything before the cursor.
+    tally: CursorTally,
     is_closed: bool,
     stopping: watch::Sender<bool>,
+}
+
+/// What was read and is not under way yet.
+enum Fresh {
+    Unit(Unit),
+    /// Events that went before they were read, and where they began.
+    Expired(Position, u64),
+}
+
+impl Fresh {
+    fn start(&self) -> Position {
+        match self {
+            Self::Unit(unit) => unit.start(),
+            Self::Expired(start, _) => *start,
+        }
+    }
 }
 
 /// The journal says so often in a row that a position is of no use before its word counts as a
@@ -164,8 +183,9 @@ const MAX_JUMPS: usize = 8;
 
 impl<'r> Run<'r> {
     async fn begin(runner: &'r Runner) -> Result<Self, RunnerError> {
-        runner.stats.begin();
         let saved = runner.cursor.load().await?;
+        let tally = saved.as_ref().and_then(|state| state.tally);
+        runner.stats.begin(tally);
         if let Some(state) = &saved {
             runner.stats.saved(state.position);
         }
@@ -181,6 +201,7 @@ impl<'r> Run<'r> {
             units: Units::new(journal, state, runner.config.group_bytes),
             window: Window::default(),
             saved,
+            tally: tally.unwrap_or_default(),
             is_closed: false,
             stopping: watch::Sender::new(false),
         })
@@ -194,32 +215,45 @@ impl<'r> Run<'r> {
     /// read: after it was saved where that is needed, so that no unit is handed over whose bounds
     /// a crash could take.
     async fn advance(&mut self) -> Result<(), RunnerError> {
-        self.window.pop_done();
+        self.tally += self.window.pop_done();
         let room = self.runner.config.window.max(1).saturating_sub(self.window.len());
         let mut fresh = VecDeque::new();
-        while fresh.len() < room
-            && let Some(unit) = self.next_unit().await?
-        {
-            fresh.push_back(unit);
+        for _ in 0..room {
+            if !self.read_unit(&mut fresh).await? {
+                break;
+            }
         }
         self.save(&fresh).await?;
-        for unit in fresh {
-            self.start(unit);
+        for next in fresh {
+            match next {
+                Fresh::Unit(unit) => self.start(unit),
+                Fresh::Expired(start, end) => {
+                    let expired = end.saturating_sub(start.seq);
+                    let tally = CursorTally { expired, ..CursorTally::default() };
+                    self.window.push_passed(start, start.seq..end, tally);
+                }
+            }
         }
         Ok(())
     }
 
-    async fn next_unit(&mut self) -> Result<Option<Unit>, ReadError> {
+    /// Reads a unit, if there is one.
+    async fn read_unit(&mut self, fresh: &mut VecDeque<Fresh>) -> Result<bool, ReadError> {
         let mut jumps = 0;
         loop {
             let error = match self.units.next().await {
-                Ok(unit) => return Ok(unit),
+                Ok(unit) => {
+                    let is_some = unit.is_some();
+                    fresh.extend(unit.map(Fresh::Unit));
+                    return Ok(is_some);
+                }
                 Err(error) => error,
             };
             let to = match &error {
                 ReadError::Expired { oldest } => {
-                    let lost = oldest.seq.saturating_sub(self.units.position().seq);
-                    self.runner.stats.expired(lost);
+                    let from = self.units.position();
+                    self.runner.stats.expired(oldest.seq.saturating_sub(from.seq));
+                    fresh.push_back(Fresh::Expired(from, oldest.seq));
                     *oldest
                 }
                 // What a crash took from the journal was handed on before.
@@ -235,13 +269,18 @@ impl<'r> Run<'r> {
         }
     }
 
-    async fn save(&mut self, fresh: &VecDeque<Unit>) -> Result<(), CursorError> {
+    async fn save(&mut self, fresh: &VecDeque<Fresh>) -> Result<(), CursorError> {
         let mut state = CursorState::at(self.units.position());
-        if let Some(first) = self.window.start().or(fresh.front().map(Unit::start)) {
+        state.tally = Some(self.tally);
+        if let Some(first) = self.window.start().or(fresh.front().map(Fresh::start)) {
             state.position = first;
         }
         if self.runner.sink.needs_bounds() {
-            state.in_flight = self.window.ranges().chain(fresh.iter().map(Unit::range)).collect();
+            let units = fresh.iter().filter_map(|next| match next {
+                Fresh::Unit(unit) => Some(unit.range()),
+                Fresh::Expired(..) => None,
+            });
+            state.in_flight = self.window.ranges().chain(units).collect();
         }
         if self.saved.as_ref() != Some(&state) {
             self.runner.cursor.save(state.clone()).await?;
@@ -254,7 +293,9 @@ impl<'r> Run<'r> {
     fn start(&mut self, unit: Unit) {
         let Runner { sink, quarantine, config, stats, .. } = self.runner;
         let events = unit.routed(&config.routes);
+        let tally = unit.tally(events.len());
         stats.routed(events.len());
+        stats.damaged(tally.damaged);
         let delivery = Delivery {
             sink: sink.clone(),
             quarantine: quarantine.clone(),
@@ -264,7 +305,8 @@ impl<'r> Run<'r> {
             stopping: self.stopping.subscribe(),
         };
         let (start, range) = (unit.start(), unit.range());
-        self.window.push(start, range, Box::pin(delivery.run(unit.into_group(), events)));
+        let delivery = Box::pin(delivery.run(unit.into_group(), events));
+        self.window.push(start, range, tally, delivery);
     }
 
     /// Waits a while for what is in flight and saves how far it came.
@@ -273,7 +315,7 @@ impl<'r> Run<'r> {
         let all = self.window.all_ended();
         // What is not there by then is written again by the next run.
         drop(tokio::time::timeout(self.runner.config.drain, all).await);
-        self.window.pop_done();
+        self.tally += self.window.pop_done();
         Ok(self.save(&VecDeque::new()).await?)
     }
 }

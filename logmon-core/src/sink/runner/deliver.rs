@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::RunnerStats;
-use crate::sink::{Sink, SinkBatch, Verdict};
+use crate::sink::{CursorTally, Sink, SinkBatch, Verdict};
 use crate::{Event, Group, LogRef, Quarantine, Quarantined, QuarantinedKind, Tag};
 
 /// How long to wait before writing again: doubling from `first` to `most`, of which a random part
@@ -40,8 +40,8 @@ pub(super) struct Delivery {
 /// How a unit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Every event is delivered or quarantined.
-    Done,
+    /// Every event is delivered or quarantined: so many of each.
+    Done(CursorTally),
     /// The end of the run came before.
     GivenUp,
 }
@@ -50,11 +50,12 @@ impl Delivery {
     /// Writes the events of `group` with these indices.
     pub(super) async fn run(mut self, group: Group, unit: Arc<[u32]>) -> Outcome {
         let mut left: Vec<u32> = unit.to_vec();
+        let mut tally = CursorTally::default();
         let mut wait = self.retry.first;
         while !left.is_empty() {
             let batch = SinkBatch::new(group.clone(), left.as_slice()).left_of(unit.clone());
             let before = left.len();
-            left = self.attempt(&group, batch, &left).await;
+            left = self.attempt(&group, batch, &left, &mut tally).await;
             if left.is_empty() {
                 break;
             }
@@ -68,11 +69,17 @@ impl Delivery {
             }
             wait = (wait * 2).min(self.retry.most);
         }
-        Outcome::Done
+        Outcome::Done(tally)
     }
 
-    /// Writes once; gives what is left.
-    async fn attempt(&self, group: &Group, batch: SinkBatch, events: &[u32]) -> Vec<u32> {
+    /// Writes once; gives what is left, and counts what is not.
+    async fn attempt(
+        &self,
+        group: &Group,
+        batch: SinkBatch,
+        events: &[u32],
+        tally: &mut CursorTally,
+    ) -> Vec<u32> {
         let verdicts = self.sink.write(batch).await;
         let (mut left, mut delivered) = (Vec::new(), 0);
         for (at, event) in events.iter().enumerate() {
@@ -86,6 +93,7 @@ impl Delivery {
                         None => true,
                     };
                     if is_kept {
+                        tally.quarantined += 1;
                         self.stats.quarantined();
                     } else {
                         left.push(*event);
@@ -93,6 +101,7 @@ impl Delivery {
                 }
             }
         }
+        tally.delivered += delivered;
         self.stats.delivered(delivered);
         left
     }

@@ -3,16 +3,17 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::Position;
+use crate::sink::CursorTally;
 
-/// The counters of a [`Runner`](super::Runner), from its making on.
+/// The counters of a [`Runner`](super::Runner), from the beginning of its cursor on.
 #[derive(Debug, Default)]
 pub struct RunnerStats(Mutex<RunnerFigures>);
 
-/// The counters at one moment: `routed = delivered + lag + quarantined + expired`.
+/// The counters at one moment: `routed = delivered + lag + quarantined + expired + damaged`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunnerFigures {
-    /// Events that were read for the sink, and those of `expired`.
+    /// Events that were read for the sink, and those of `expired` and `damaged`.
     pub routed: u64,
     /// Events the sink says are there.
     pub delivered: u64,
@@ -23,6 +24,8 @@ pub struct RunnerFigures {
     /// Events that retention took before they were read: the numbers that were passed over, so
     /// with holes among them too many.
     pub expired: u64,
+    /// Events that could not be read any more.
+    pub damaged: u64,
     /// Attempts after which something was left to be written again.
     pub retries: u64,
     /// What the cursor says, once it was loaded or saved.
@@ -40,11 +43,24 @@ impl RunnerStats {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What an earlier run read and left is read once more.
-    pub(super) fn begin(&self) {
+    /// What an earlier run read and did not save is read once more; counted is what was saved.
+    pub(super) fn begin(&self, saved: Option<CursorTally>) {
         let mut figures = self.lock();
         figures.routed -= figures.lag;
         figures.lag = 0;
+        if let Some(tally) = saved {
+            figures.delivered = tally.delivered;
+            figures.quarantined = tally.quarantined;
+            figures.expired = tally.expired;
+            figures.damaged = tally.damaged;
+            figures.routed = tally.total() - tally.unrouted;
+        }
+    }
+
+    pub(super) fn damaged(&self, events: u64) {
+        let mut figures = self.lock();
+        figures.routed += events;
+        figures.damaged += events;
     }
 
     pub(super) fn routed(&self, events: usize) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::sink::CursorState;
+use crate::sink::{CursorState, CursorTally};
 use crate::{Group, GroupBuilder, Journal, Position, ReadError, RouteSet};
 
 /// Reads on and on, each time a unit.
@@ -23,11 +23,13 @@ pub(super) struct Unit {
     end_seq: u64,
     group: Group,
     events: Range<usize>,
+    /// Events of the range that cannot be read any more.
+    damaged: u64,
 }
 
 impl<'j> Units<'j> {
     pub(super) fn new(journal: &'j dyn Journal, state: CursorState, group_bytes: usize) -> Self {
-        let CursorState { position, in_flight } = state;
+        let CursorState { position, in_flight, .. } = state;
         let mut bounds: Vec<u64> =
             in_flight.into_iter().flat_map(|range| [range.start, range.end]).collect();
         bounds.sort_unstable();
@@ -62,7 +64,7 @@ impl<'j> Units<'j> {
     pub(super) async fn next(&mut self) -> Result<Option<Unit>, ReadError> {
         let (start, mut at) = (self.position, self.position);
         let bound = self.bounds.front().copied();
-        let (mut parts, mut bytes) = (Vec::<(Group, Range<usize>)>::new(), 0);
+        let (mut parts, mut bytes, mut damaged) = (Vec::<(Group, Range<usize>)>::new(), 0, 0);
         while bound.map_or(bytes < self.group_bytes.max(1), |bound| at.seq < bound) {
             let read = match self.journal.read(at, self.group_bytes).await {
                 Ok(read) => read,
@@ -80,6 +82,7 @@ impl<'j> Units<'j> {
             if is_other_epoch && first < last {
                 break;
             }
+            damaged += missing(&group, at.seq..end.seq);
             at = end;
             bytes += group.memory();
             if first < last {
@@ -101,8 +104,15 @@ impl<'j> Units<'j> {
                 (group, 0..events)
             }),
         };
-        Ok(joined.map(|(group, events)| Unit { start, end_seq: at.seq, group, events }))
+        Ok(joined.map(|(group, events)| Unit { start, end_seq: at.seq, group, events, damaged }))
     }
+}
+
+/// How many events of a range a group says are unreadable.
+fn missing(group: &Group, range: Range<u64>) -> u64 {
+    let overlap =
+        |gap: &Range<u64>| gap.end.min(range.end).saturating_sub(gap.start.max(range.start));
+    group.unreadable().iter().map(overlap).sum()
 }
 
 impl Unit {
@@ -113,6 +123,12 @@ impl Unit {
     /// Its event numbers.
     pub(super) fn range(&self) -> Range<u64> {
         self.start.seq..self.end_seq
+    }
+
+    /// What is to be said of its events before any is delivered, with `routed` of them.
+    pub(super) fn tally(&self, routed: usize) -> CursorTally {
+        let unrouted = self.events.len().saturating_sub(routed) as u64;
+        CursorTally { unrouted, damaged: self.damaged, ..CursorTally::default() }
     }
 
     /// The indices of the events in one of these route sets.

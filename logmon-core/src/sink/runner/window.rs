@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::deliver::Outcome;
+use crate::sink::CursorTally;
 use crate::{BoxFuture, Position};
 
 /// Units on their way, in the order of the journal.
@@ -18,11 +19,15 @@ struct InFlight {
     range: Range<u64>,
     delivery: BoxFuture<'static, Outcome>,
     outcome: Option<Outcome>,
+    /// What there is to say of its events beside what becomes of those delivered.
+    tally: CursorTally,
+    is_unit: bool,
 }
 
 impl Window {
+    /// The number of units.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.0.iter().filter(|unit| unit.is_unit).count()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -33,9 +38,18 @@ impl Window {
         &mut self,
         start: Position,
         range: Range<u64>,
+        tally: CursorTally,
         delivery: BoxFuture<'static, Outcome>,
     ) {
-        self.0.push_back(InFlight { start, range, delivery, outcome: None });
+        let (outcome, is_unit) = (None, true);
+        self.0.push_back(InFlight { start, range, delivery, outcome, tally, is_unit });
+    }
+
+    /// Adds a range of which there is nothing to deliver.
+    pub(super) fn push_passed(&mut self, start: Position, range: Range<u64>, tally: CursorTally) {
+        let delivery = Box::pin(std::future::pending());
+        let outcome = Some(Outcome::Done(CursorTally::default()));
+        self.0.push_back(InFlight { start, range, delivery, outcome, tally, is_unit: false });
     }
 
     /// Where the first unit begins.
@@ -45,14 +59,19 @@ impl Window {
 
     /// The units' event numbers.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
-        self.0.iter().map(|unit| unit.range.clone())
+        self.0.iter().filter(|unit| unit.is_unit).map(|unit| unit.range.clone())
     }
 
-    /// Lets go of the units at the front that are done.
-    pub(super) fn pop_done(&mut self) {
-        while self.0.front().is_some_and(|front| front.outcome == Some(Outcome::Done)) {
-            self.0.pop_front();
+    /// Lets go of the units at the front that are done; says what became of their events.
+    pub(super) fn pop_done(&mut self) -> CursorTally {
+        let mut all = CursorTally::default();
+        while let Some(InFlight { outcome: Some(Outcome::Done(tally)), .. }) = self.0.front() {
+            all += *tally;
+            if let Some(unit) = self.0.pop_front() {
+                all += unit.tally;
+            }
         }
+        all
     }
 
     /// Waits until the first unit has ended, moving all of them on. Pending for ever without
