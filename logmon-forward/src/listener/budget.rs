@@ -118,6 +118,11 @@ impl Credit {
         self.own_limit
     }
 
+    /// How many bytes the connection holds, with those that are on their way to the disk.
+    pub(super) fn in_flight(&self) -> usize {
+        self.own_limit.saturating_sub(self.own.available_permits())
+    }
+
     /// How many bytes it covers beside `used` ones.
     pub(super) fn room(&self, used: usize) -> usize {
         match self.held.pass {
@@ -232,8 +237,10 @@ mod tests {
         a.reach(80, false).await;
         let durable_soon = a.pass_on(50);
         assert!(!is_ready(a.reach(60, true)).await);
+        assert_eq!(a.in_flight(), 80);
         drop(durable_soon);
         assert!(is_ready(a.reach(60, true)).await);
+        assert_eq!(a.in_flight(), 60);
     }
 
     #[tokio::test]

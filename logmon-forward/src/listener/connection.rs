@@ -22,6 +22,7 @@ use crate::codec::{DecodeError, Decoder, Next, Reason, Warning};
 use crate::transport::{Peer, ReadHalf, WriteHalf};
 
 mod append;
+mod busy;
 mod ending;
 mod log;
 mod quarantine;

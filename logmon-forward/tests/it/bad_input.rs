@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 use crate::common::*;
 use crate::journals::{HandQuarantine, Lines};
-use crate::server::{Served, stored};
+use crate::server::{Server, stored};
 
 /// Becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Row {
         let (lines, _guard) = Lines::record();
         let journal = Arc::new(MemoryJournal::new(1 << 30));
         let quarantine = Arc::new(HandQuarantine::default());
-        let server = Served::start(journal.clone(), Some(quarantine.clone()), small);
+        let server = Server::start_with(journal.clone(), Some(quarantine.clone()), small);
         let (good, good_ack) = self.good();
         let mut client = server.connect().await;
         let answer = exchange(&mut client, &[&self.input[..], &good].concat(), self.end).await;

@@ -1,56 +1,19 @@
 //! The listener over real sockets.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use logmon_core::{AppendError, Event as _, Journal, MemoryJournal};
+use logmon_forward::DedupeMode;
 use logmon_forward::codec::{AckWire, write_ack};
-use logmon_forward::{DedupeMode, Listener, ListenerConfig, Snapshot, Stats};
 use rmpv::Value as V;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use crate::common::*;
 use crate::journals::{HandJournal, Lines};
 
-pub(crate) struct Server {
-    pub(crate) addr: SocketAddr,
-    pub(crate) stats: Arc<Stats>,
-    shutdown: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Server {
-    pub(crate) fn start(
-        journal: Arc<dyn Journal>,
-        change: impl FnOnce(&mut ListenerConfig),
-    ) -> Self {
-        let mut config = ListenerConfig::default();
-        config.listen.set_port(0);
-        change(&mut config);
-        let listener = Listener::bind(config, journal).unwrap();
-        let (addr, stats) = (listener.local_addr(), listener.stats());
-        let (shutdown, wanted) = oneshot::channel();
-        let task = tokio::spawn(listener.run(async {
-            let _dropped_or_sent = wanted.await;
-        }));
-        Self { addr, stats, shutdown, task }
-    }
-
-    pub(crate) async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.addr).await.unwrap()
-    }
-
-    /// Ends the listener and gives its last figures.
-    pub(crate) async fn end(self) -> Snapshot {
-        drop(self.shutdown);
-        self.task.await.unwrap();
-        self.stats.snapshot()
-    }
-}
+pub(crate) use crate::server::Server;
 
 pub(crate) fn memory() -> Arc<MemoryJournal> {
     Arc::new(MemoryJournal::new(1 << 30))

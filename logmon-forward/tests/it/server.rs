@@ -11,15 +11,23 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// A listener that runs until it is told to end.
-pub(crate) struct Served {
+pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     pub(crate) stats: Arc<Stats>,
-    shutdown: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    pub(crate) shutdown: oneshot::Sender<()>,
+    pub(crate) task: JoinHandle<()>,
 }
 
-impl Served {
+impl Server {
     pub(crate) fn start(
+        journal: Arc<dyn Journal>,
+        change: impl FnOnce(&mut ListenerConfig),
+    ) -> Self {
+        Self::start_with(journal, None, change)
+    }
+
+    /// As [`Self::start`], with a quarantine or without.
+    pub(crate) fn start_with(
         journal: Arc<dyn Journal>,
         quarantine: Option<Arc<dyn Quarantine>>,
         change: impl FnOnce(&mut ListenerConfig),

@@ -11,7 +11,7 @@ use rmpv::Value as V;
 
 use crate::common::*;
 use crate::listener::memory;
-use crate::server::Served;
+use crate::server::Server;
 
 /// The tag, the text and all else of the records, in order.
 async fn stored(journal: &MemoryJournal) -> Vec<(String, String, String)> {
@@ -64,7 +64,7 @@ async fn the_address_is_put_in_in_every_mode() {
     ]
     .concat();
     let journal = memory();
-    let server = Served::start(journal.clone(), None, with_address);
+    let server = Server::start(journal.clone(), with_address);
     server.exchange(&messages).await;
     server.exchange(br#"["json",1,{"message":"x","peer":"forged","k":1}]"#).await;
     let figures = server.end().await;
@@ -88,7 +88,7 @@ async fn the_address_is_put_into_parts() {
     let big = encode(&array(["big".into(), V::Binary(packed(&events)), chunk("big")]));
     let small = encode(&array(["t".into(), array([entry(1, "small")]), chunk("small")]));
     let journal = memory();
-    let server = Served::start(journal.clone(), None, |config| {
+    let server = Server::start(journal.clone(), |config| {
         config.max_in_flight_bytes = 64 << 10;
         with_address(config);
     });
@@ -127,8 +127,7 @@ fn with_name(config: &mut ListenerConfig, names: Names) {
 #[tokio::test]
 async fn the_name_is_put_in() {
     let journal = memory();
-    let server =
-        Served::start(journal.clone(), None, |config| with_name(config, Names(Some("web-7"))));
+    let server = Server::start(journal.clone(), |config| with_name(config, Names(Some("web-7"))));
     let message = encode(&array(["t".into(), array([entry(1, "x")])]));
     let wait = async {
         loop {
@@ -148,7 +147,7 @@ async fn the_name_is_put_in() {
 #[tokio::test]
 async fn the_address_stands_for_a_name_that_is_not_known() {
     let journal = memory();
-    let server = Served::start(journal.clone(), None, |config| with_name(config, Names(None)));
+    let server = Server::start(journal.clone(), |config| with_name(config, Names(None)));
     let message = encode(&array(["t".into(), array([entry(1, "x")])]));
     for _ in 0..100 {
         server.exchange(&message).await;

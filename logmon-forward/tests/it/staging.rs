@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::common::*;
 use crate::journals::{HandJournal, HandQuarantine, Lines};
-use crate::server::{Served, stored};
+use crate::server::{Server, stored};
 
 /// Memory for a fraction of the messages of these tests.
 fn little_memory(config: &mut ListenerConfig) {
@@ -60,7 +60,7 @@ async fn big_messages_are_staged_in_every_mode() {
     ];
     for payload in modes {
         let journal = memory();
-        let server = Served::start(journal.clone(), None, little_memory);
+        let server = Server::start(journal.clone(), little_memory);
         let big = encode(&array(["big".into(), payload, chunk("two")]));
         let small = |id: &str| encode(&array(["t".into(), array([entry(1, id)]), chunk(id)]));
         let bytes = [small("one"), big, small("three")].concat();
@@ -81,7 +81,7 @@ async fn big_messages_are_staged_in_every_mode() {
 #[tokio::test]
 async fn a_staged_message_is_acknowledged_after_its_commit() {
     let journal = Arc::new(HandJournal::default());
-    let server = Served::start(journal.clone(), None, little_memory);
+    let server = Server::start(journal.clone(), little_memory);
     let message = encode(&array(["t".into(), V::Binary(packed(&entries(2_000))), chunk("id")]));
     let mut client = server.connect().await;
     let (most, rest) = message.split_at(message.len() - 1);
@@ -104,7 +104,7 @@ async fn a_staged_message_is_acknowledged_after_its_commit() {
 #[tokio::test]
 async fn a_cut_message_leaves_nothing_staged() {
     let journal = Arc::new(HandJournal::default());
-    let server = Served::start(journal.clone(), None, little_memory);
+    let server = Server::start(journal.clone(), little_memory);
     let mut client = server.connect().await;
     client.write_all(&cut_short(&packed(&entries(2_000)), 1)).await.unwrap();
     journal.wait_for_staged(|staged| staged.pushed > 1).await;
@@ -133,7 +133,7 @@ async fn a_void_message_leaves_nothing_staged() {
     ];
     for (payload, option, reason) in cases {
         let journal = Arc::new(HandJournal::default());
-        let server = Served::start(journal.clone(), None, little_memory);
+        let server = Server::start(journal.clone(), little_memory);
         let message = encode(&array(["t".into(), payload, option]));
         let answer = server.exchange(&message).await;
         assert_eq!(answer, ack("id"), "{reason:?}");
@@ -154,7 +154,7 @@ async fn staging_waits_and_fails_as_appending_does() {
     let message = encode(&array(["t".into(), V::Binary(packed(&entries(2_000))), chunk("id")]));
     let journal = Arc::new(HandJournal::default());
     journal.refuse_staging([busy(), busy()], [busy(), busy(), busy()]);
-    let server = Served::start(journal.clone(), None, little_memory);
+    let server = Server::start(journal.clone(), little_memory);
     let mut client = server.connect().await;
     client.write_all(&message).await.unwrap();
     journal.wait_for_staged(|staged| staged.committed == 1).await;
@@ -167,7 +167,7 @@ async fn staging_waits_and_fails_as_appending_does() {
     for (begins, pushes) in [(Some(AppendError::Closed), None), (None, Some(AppendError::Closed))] {
         let journal = Arc::new(HandJournal::default());
         journal.refuse_staging(begins, pushes);
-        let server = Served::start(journal.clone(), None, little_memory);
+        let server = Server::start(journal.clone(), little_memory);
         assert_eq!(server.exchange(&message).await, b"");
         assert_eq!(journal.events(), 0);
         assert_eq!(server.end().await.acks_sent, 0);
@@ -175,7 +175,7 @@ async fn staging_waits_and_fails_as_appending_does() {
 
     let journal = Arc::new(HandJournal::default());
     journal.refuse_staging(None, Some(AppendError::TooLarge { bytes: 1 }));
-    let server = Served::start(journal.clone(), None, little_memory);
+    let server = Server::start(journal.clone(), little_memory);
     assert_eq!(server.exchange(&message).await, ack("id"));
     assert_eq!(server.end().await.rejected.get("message_too_big"), Some(&1));
 }
@@ -185,7 +185,7 @@ async fn staging_waits_and_fails_as_appending_does() {
 async fn metadata_behind_staged_entries_is_told_of() {
     let (lines, _guard) = Lines::record();
     let journal = memory();
-    let server = Served::start(journal.clone(), None, little_memory);
+    let server = Server::start(journal.clone(), little_memory);
     let option = map([("metadata", map([("k", V::from(1))])), ("chunk", "id".into())]);
     let message = encode(&array(["t".into(), V::Array(entries(2_000)), option]));
     assert_eq!(server.exchange(&message).await, ack("id"));
@@ -246,7 +246,7 @@ impl logmon_core::Staging for Count {
 /// F-053: memory does not grow with the message: 256 MiB through what may hold 8 MiB.
 #[tokio::test]
 async fn a_huge_message_takes_little_memory() {
-    let server = Served::start(Arc::new(Sink(MemoryJournal::new(1))), None, |_| {});
+    let server = Server::start(Arc::new(Sink(MemoryJournal::new(1))), |_| {});
     let block = packed(&vec![entry(1, &"x".repeat(1_000)); 1_000]);
     let rounds = (256 << 20) / block.len() + 1;
     let len = u32::try_from(block.len() * rounds).unwrap();
@@ -279,7 +279,7 @@ async fn refusals_are_kept_before_the_acknowledgement() {
     let gate = Arc::new(Semaphore::new(0));
     let quarantine = HandQuarantine::behind(&gate);
     let journal = memory();
-    let server = Served::start(journal.clone(), Some(quarantine.clone()), |_| {});
+    let server = Server::start_with(journal.clone(), Some(quarantine.clone()), |_| {});
     let wrong = [array([1.into(), "no map".into()]), array([2.into(), V::Nil])];
     let all = array([entry(1, "a"), wrong[0].clone(), entry(2, "b"), wrong[1].clone()]);
     let message = encode(&array(["t".into(), all, chunk("id")]));
@@ -315,7 +315,7 @@ async fn refusals_are_kept_before_the_acknowledgement() {
 #[tokio::test]
 async fn what_is_kept_is_bounded() {
     let quarantine = Arc::new(HandQuarantine::default());
-    let server = Served::start(memory(), Some(quarantine.clone()), |config| {
+    let server = Server::start_with(memory(), Some(quarantine.clone()), |config| {
         little_memory(config);
         config.settings.limits.max_kept_entry_bytes = 1_000;
         config.settings.limits.max_kept_message_bytes = 5_000;
@@ -339,7 +339,7 @@ async fn what_is_kept_is_bounded() {
 #[tokio::test]
 async fn a_broken_quarantine_costs_no_acknowledgement() {
     let (lines, _guard) = Lines::record();
-    let server = Served::start(memory(), Some(HandQuarantine::broken()), |_| {});
+    let server = Server::start_with(memory(), Some(HandQuarantine::broken()), |_| {});
     let wrong = encode(&array([V::Nil, array([entry(1, "c")]), chunk("id")]));
     assert_eq!(server.exchange(&wrong).await, ack("id"));
     let figures = server.end().await;
@@ -356,7 +356,7 @@ async fn invalid_events_are_kept_dropped_or_the_end() {
     let too_deep =
         format!(r#"["t",1,{{"a":{}{}}},{{"chunk":"id"}}]"#, "[".repeat(200), "]".repeat(200));
     let start = |invalid_event, quarantine: &Arc<HandQuarantine>| {
-        Served::start(memory(), Some(quarantine.clone()), |config| {
+        Server::start_with(memory(), Some(quarantine.clone()), |config| {
             config.settings.invalid_event = invalid_event;
             config.settings.limits.max_message_bytes = 8_000;
         })
@@ -389,7 +389,7 @@ async fn invalid_events_are_kept_dropped_or_the_end() {
 async fn long_messages_are_told_of() {
     let (lines, _guard) = Lines::record();
     let journal = memory();
-    let server = Served::start(journal.clone(), None, |config| {
+    let server = Server::start(journal.clone(), |config| {
         config.settings.warn_message_bytes = Some(1_000);
     });
     let of = |tag: &str, count| encode(&array([tag.into(), V::Array(entries(count))]));

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use logmon_core::{AppendError, Commit, NewBatch};
 use tokio::sync::mpsc::error::TrySendError;
@@ -11,10 +10,6 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{AckWriter, Acks, Connection, Ending, Ledger, MAX_WAITING, Pending, Stats};
 use crate::codec::Message;
-
-/// How long a full journal is left alone before the first try again, and before later ones.
-pub(super) const BUSY_PAUSE: (Duration, Duration) =
-    (Duration::from_millis(5), Duration::from_millis(200));
 
 /// What an event takes of an index.
 const INDEX_ROW: usize = 29;
@@ -98,7 +93,7 @@ impl Connection {
 
     /// Hands a batch to the journal, waiting while that is full. `None` if it is durable already.
     async fn append(&mut self, batch: NewBatch) -> Result<Option<Commit>, Ending> {
-        let mut pause = BUSY_PAUSE.0;
+        let mut pauses = self.pauses();
         loop {
             let mut commit = self.shared.journal.append(batch.clone());
             match poll_once(&mut commit) {
@@ -107,13 +102,7 @@ impl Connection {
                 Poll::Ready(Err(AppendError::Busy { .. })) => {}
                 Poll::Ready(Err(error)) => return Err(Ending::Refused(error)),
             }
-            Stats::add(&self.shared.stats.journal_busy, 1);
-            tokio::select! {
-                biased;
-                ending = self.stop.wait(true) => return Err(ending),
-                () = tokio::time::sleep(pause) => {}
-            }
-            pause = (pause * 2).min(BUSY_PAUSE.1);
+            self.pause(&mut pauses).await?;
         }
     }
 

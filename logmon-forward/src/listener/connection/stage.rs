@@ -5,10 +5,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use logmon_core::{AppendError, NewBatch, Staging, Tag};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::append::{BUSY_PAUSE, poll_once};
+use super::append::poll_once;
 use super::{Commits, Connection, Ending, Stats};
 use crate::codec::{Message, Reason};
 use crate::listener::dedupe::ContentHash;
@@ -41,7 +41,7 @@ impl Connection {
         let content = batch.entries.payload().clone();
         self.add_source(&mut batch);
         let since = Instant::now();
-        let mut pause = BUSY_PAUSE.0;
+        let mut pauses = self.pauses();
         loop {
             let staged = self.try_stage(batch.clone());
             // Taken up again with the next try: the stop is waited for beside the staging.
@@ -60,13 +60,7 @@ impl Connection {
                 }
                 Err(error) => return Err(Ending::Refused(error)),
             }
-            Stats::add(&self.shared.stats.journal_busy, 1);
-            tokio::select! {
-                biased;
-                ending = self.stop.wait(true) => return Err(ending),
-                () = sleep(pause) => {}
-            }
-            pause = (pause * 2).min(BUSY_PAUSE.1);
+            self.pause(&mut pauses).await?;
         }
     }
 
