@@ -1,0 +1,108 @@
+//! Events as documents of MongoDB, and back.
+//!
+//! A document has `_id` (the event's id as ObjectId), `timestamp`, `level`, `message`, `source`, `tag`,
+//! `metadata`, `createdAt` (when logmon received the event) and `seq`. BSON dates have milliseconds;
+//! what is beyond them stands in `timestampNs` and `createdAtNs`. What comes back is the same event:
+//! every filter gives the same answer for it.
+//!
+//! Whatever BSON cannot say as it is (extension types, times finer than milliseconds, text that is
+//! not UTF-8, what is nested too deeply) is kept as the bytes of its msgpack form, in a binary value of
+//! subtype 0x80. `opaque: true` says that a document has such a value, or an array inside an array,
+//! so that queries do not rely on what the server finds in its metadata.
+
+use logmon_core::{Event as _, LogRef, Timestamp};
+
+mod key;
+// What proves that documents come back; the store over them is to read by it.
+#[cfg(test)]
+mod read;
+mod value;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use key::DotsAndDollars;
+#[cfg(test)]
+use read::Stored;
+
+use value::Values;
+pub(super) use write::Document;
+
+/// The subtype of a binary value that is msgpack.
+const MSGPACK_SUBTYPE: u8 = 0x80;
+
+/// What the server takes as one document: `maxBsonObjectSize` of every version.
+pub(super) const MAX_DOCUMENT_BYTES: usize = 16 << 20;
+
+/// Why an event cannot be a document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// It has too many bytes.
+    #[error("a document of {0} bytes; MongoDB takes {MAX_DOCUMENT_BYTES}")]
+    TooLarge(usize),
+}
+
+const NANOS_PER_MILLI: i64 = 1_000_000;
+
+/// Milliseconds, and the nanoseconds beyond them.
+fn split(time: Timestamp) -> (i64, i32) {
+    let nanos = time.as_nanos();
+    let rest = nanos.rem_euclid(NANOS_PER_MILLI);
+    (nanos.div_euclid(NANOS_PER_MILLI), i32::try_from(rest).unwrap_or(0))
+}
+
+/// Appends the document of an event.
+///
+/// # Errors
+/// It cannot be one; nothing was appended.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    log: &LogRef<'_>,
+    keys: DotsAndDollars,
+) -> Result<(), Unfit> {
+    let start = out.len();
+    let mut document = Document::begin(out);
+    document.object_id("_id", log.id().to_bytes());
+    let (millis, rest) = split(log.timestamp());
+    document.date("timestamp", millis);
+    if rest > 0 {
+        document.int32("timestampNs", rest);
+    }
+    if let Some(level) = log.level() {
+        document.text("level", level.as_str());
+    }
+    match log.message_bytes().map(str::from_utf8) {
+        Some(Ok(message)) => document.text("message", message),
+        _ => {
+            document.text("message", &log.message());
+            if let Some(bytes) = log.message_bytes() {
+                document.binary("messageBytes", bytes);
+            }
+        }
+    }
+    if let Some(source) = log.source() {
+        document.text("source", &source);
+        if let Some(bytes) = log.source_bytes().filter(|bytes| str::from_utf8(bytes).is_err()) {
+            document.binary("sourceBytes", bytes);
+        }
+    }
+    document.text("tag", log.tag());
+    let mut values = Values { keys, is_opaque: false };
+    document.metadata(&mut values, log);
+    let (millis, rest) = split(log.received());
+    document.date("createdAt", millis);
+    if rest > 0 {
+        document.int32("createdAtNs", rest);
+    }
+    document.int64("seq", log.seq().cast_signed());
+    if values.is_opaque {
+        document.boolean("opaque", true);
+    }
+    let bytes = document.end();
+    if bytes > MAX_DOCUMENT_BYTES {
+        out.truncate(start);
+        return Err(Unfit::TooLarge(bytes));
+    }
+    Ok(())
+}
