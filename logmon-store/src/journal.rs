@@ -5,34 +5,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use logmon_core::{AppendError, BoxFuture, Commit, Committed, Epoch, Group, Journal, NewBatch};
+use logmon_core::{
+    AppendError, BoxFuture, Commit, Committed, CursorError, Epoch, Group, Journal, NewBatch,
+};
 use logmon_core::{Position, ReadError, SeenChunk, Staging, Timestamp};
 
 use crate::vfs::{Lock, RealVfs, Vfs};
 
 mod catalog;
+pub(crate) mod check;
 mod chunks;
 mod codec;
 mod config;
 mod control;
+mod cursor;
+mod cursors;
 mod format;
 pub mod fuzz;
+pub(crate) mod mend;
 mod queue;
 mod reader;
 mod recovery;
 mod report;
+pub(crate) mod salvage;
 mod segment;
 mod shared;
 mod staging;
 mod tail;
 mod view;
 mod walk;
-mod wire;
 mod writer;
 
-pub use config::{Durability, Expired, JournalConfig, JournalState, JournalStatus, Retention};
+pub use config::{
+    Durability, Expired, JournalConfig, JournalLedger, JournalState, JournalStatus, Retention,
+};
+pub use cursor::JournalCursor;
+pub use cursors::{CursorLedger, CursorStatus, HoldConfig, OnLag};
 pub use report::{Damage, DamageKind, OpenError, RecoveryReport};
 
+pub(crate) use mend::Loss;
+pub(crate) use tail::Recent;
 pub(crate) use view::{Extent, View};
 
 use catalog::Catalog;
@@ -114,12 +126,25 @@ impl DiskJournal {
         config: JournalConfig,
     ) -> Result<(Self, RecoveryReport), OpenError> {
         let lock = vfs.lock()?;
-        let Recovered { mut catalog, mut report, journal, next_number, chain } =
+        Self::open_locked(vfs, lock, config, &[])
+    }
+
+    /// The same where the directory is locked already, and some damage is known already.
+    pub(crate) fn open_locked(
+        vfs: Arc<dyn Vfs>,
+        lock: Lock,
+        config: JournalConfig,
+        losses: &[Loss],
+    ) -> Result<(Self, RecoveryReport), OpenError> {
+        let Recovered { mut catalog, mut report, journal, next_number, chain, .. } =
             recovery::recover(&*vfs)?;
+        losses.iter().for_each(|loss| catalog.note_damage(loss.segment, loss.at, loss.events));
         sync_newest(&catalog, &*vfs)?;
         staging::remove_left(&*vfs);
+        catalog.head = catalog.head.max(config.min_seq);
         let epoch = new_epoch(&catalog, &*vfs);
         catalog.begin_epoch(epoch);
+        catalog.settle_cursors();
         report.epoch = Some(epoch);
         let next_seq = catalog.head;
         let seen = Seen::found(&*vfs);
@@ -134,11 +159,14 @@ impl DiskJournal {
             chain,
             active: None,
             taken: std::collections::VecDeque::new(),
+            changes: Vec::new(),
             last_map: None,
             dirty_since: None,
+            opened: Instant::now(),
             next_retention: Instant::now(),
             gathering: queue::Gathering::default(),
             seen,
+            spare: None,
         };
         writer.begin()?;
         let thread = std::thread::Builder::new()
@@ -152,6 +180,61 @@ impl DiskJournal {
     /// Where the journal stands: for health, readiness and metrics.
     pub fn status(&self) -> JournalStatus {
         self.shared.status()
+    }
+
+    /// Whether nothing more comes.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.head.borrow().is_closed
+    }
+
+    /// Opens the holding cursor `name`: 1 to 80 lower-case letters, digits, `-`, `_` and `.`. From
+    /// now on what it has not passed is kept, a cursor that has saved nothing yet holding all there
+    /// is. Open cursors before anything is appended: one that nobody opens is an orphan.
+    ///
+    /// # Errors
+    /// It is open already, has another name than may be, or there are a thousand others.
+    ///
+    /// # Durability
+    /// A new cursor is remembered once it is saved.
+    pub fn cursor(&self, name: &str, hold: HoldConfig) -> Result<JournalCursor, CursorError> {
+        JournalCursor::open(&self.shared, name, hold)
+    }
+
+    /// All holding cursors by name, the orphans among them: those that nobody has opened since the
+    /// journal was opened. An orphan blocks nothing, keeps what fits, and ends by itself after
+    /// [`JournalConfig::orphan_max_age`].
+    pub fn cursors(&self) -> Vec<CursorStatus> {
+        let now = self.shared.vfs.now();
+        self.shared.catalog().cursor_status(now)
+    }
+
+    /// What became of all events: over the whole life of the journal, all of one moment.
+    pub fn ledger(&self) -> JournalLedger {
+        let now = self.shared.vfs.now();
+        self.shared.catalog().ledger(now)
+    }
+
+    /// Ends a cursor that nobody has open. It holds nothing any more and is forgotten.
+    ///
+    /// # Errors
+    /// There is none of this name, somebody has it open, or the journal takes nothing.
+    ///
+    /// # Durability
+    /// Once the future resolves, it stays ended.
+    ///
+    /// # Cancel safety
+    /// Dropped half way, it may or may not be ended.
+    pub async fn release(&self, name: &str) -> Result<(), CursorError> {
+        {
+            let catalog = self.shared.catalog();
+            if catalog.cursors.get(name).is_none() {
+                return Err(CursorError(format!("there is no cursor `{name}`").into()));
+            }
+            if catalog.cursors.is_open(name) {
+                return Err(CursorError(format!("`{name}` is open").into()));
+            }
+        }
+        cursor::answer(cursor::change(&self.shared, name.into(), None)).await
     }
 
     /// What there is to search now.

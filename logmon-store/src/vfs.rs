@@ -34,6 +34,12 @@ pub trait Vfs: fmt::Debug + Send + Sync + 'static {
     /// There is none of this name, or the medium fails.
     fn open(&self, name: &str) -> io::Result<Arc<dyn VfsFile>>;
 
+    /// Opens a regular file for reading and writing.
+    ///
+    /// # Errors
+    /// There is none of this name, or the medium fails.
+    fn open_to_write(&self, name: &str) -> io::Result<Arc<dyn VfsFile>>;
+
     /// Removes a file. Who has it open can go on reading.
     ///
     /// # Durability

@@ -5,9 +5,14 @@ use std::sync::Arc;
 
 use logmon_core::{Epoch, FieldMap, Position, ReadError, Timestamp};
 
-use super::config::Retention;
-use super::control::{Checkpoint, Ledger, Reason, Removal, SegmentInfo};
+use super::config::JournalLedger;
+use super::control::{Checkpoint, Ledger, Record, SegmentInfo};
+use super::cursors::{Bounds, CursorStatus, Cursors};
 use super::segment::Segment;
+
+mod retention;
+
+pub(super) use retention::{Rules, before};
 
 /// Epochs that are remembered; positions of earlier ones count as another journal's.
 const MAX_EPOCHS: usize = 4096;
@@ -23,6 +28,7 @@ pub(super) struct Catalog {
     pub(super) removing: Vec<u64>,
     /// One more than the number of the last event.
     pub(super) head: u64,
+    pub(super) cursors: Cursors,
 }
 
 impl Catalog {
@@ -54,14 +60,20 @@ impl Catalog {
         self.epochs.drain(..surplus);
     }
 
-    /// The segment to read on in from a position; `None` at the head.
-    pub(super) fn place(&self, from: Position) -> Result<Option<Segment>, ReadError> {
+    /// Whether a position lies in what has happened.
+    pub(super) fn check(&self, from: Position) -> Result<(), ReadError> {
         let at = self.epochs.iter().rposition(|(epoch, _)| *epoch == from.epoch);
         let Some(at) = at else { return Err(ReadError::Foreign) };
         let end = self.epochs.get(at + 1).map_or(self.head, |(_, first_seq)| *first_seq);
         if from.seq > end {
             return Err(ReadError::Diverged { resume: Position { epoch: from.epoch, seq: end } });
         }
+        Ok(())
+    }
+
+    /// The segment to read on in from a position; `None` at the head.
+    pub(super) fn place(&self, from: Position) -> Result<Option<Segment>, ReadError> {
+        self.check(from)?;
         let oldest = self.oldest();
         if from.seq < oldest.seq {
             return Err(ReadError::Expired { oldest });
@@ -96,51 +108,56 @@ impl Catalog {
             field_maps: self.field_maps.clone(),
             ledger: self.ledger,
             removing: self.removing.clone(),
+            cursors: self.cursors.records().cloned().collect(),
         }
     }
 
-    /// The segments that retention is to remove now, with `reserved` bytes for the one being
-    /// written.
-    pub(super) fn expired(
-        &self,
-        retention: &Retention,
-        reserved: u64,
-        now: Timestamp,
-    ) -> Vec<Removal> {
-        let closed = self.segments.len().saturating_sub(1);
-        let closed = || self.segments.iter().take(closed).map(|segment| segment.info);
-        let mut bytes = closed().map(|info| info.bytes).sum::<u64>().saturating_add(reserved);
-        let mut removals = Vec::new();
-        for info in closed() {
-            let reason = if bytes > retention.max_bytes {
-                Reason::Size
-            } else if is_old(&info, retention, now) {
-                Reason::Age
-            } else {
-                break;
-            };
-            bytes -= info.bytes;
-            let events = info.events - info.damaged.min(info.events);
-            removals.push(Removal { number: info.number, reason, events });
-        }
-        removals
-    }
-
-    /// Forgets segments that are about to be removed.
-    pub(super) fn remove(&mut self, removals: &[Removal]) {
-        for removal in removals {
-            self.segments.retain(|segment| segment.info.number != removal.number);
-            self.ledger.expire(removal);
-            self.removing.push(removal.number);
+    /// Takes over what is noted of a cursor.
+    pub(super) fn take_cursor(&mut self, record: Record) {
+        match record {
+            Record::Cursor(cursor) => self.cursors.set(cursor),
+            Record::CursorEnded(name) => self.cursors.end(&name),
+            _ => {}
         }
     }
-}
 
-/// Whether both the closing of a segment and its newest event are too long ago: one clock that was
-/// wrong for a while removes nothing.
-fn is_old(info: &SegmentInfo, retention: &Retention, now: Timestamp) -> bool {
-    let Some(max_age) = retention.max_age else { return false };
-    let max_age = i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX);
-    let limit = now.as_nanos().saturating_sub(max_age);
-    info.closed.as_nanos() < limit && info.received.as_nanos() < limit
+    /// Puts right the cursors that stand where the journal is not: what they passed was lost, or
+    /// their epoch is forgotten.
+    pub(super) fn settle_cursors(&mut self) {
+        let (epochs, head) = (self.epochs.clone(), self.head);
+        for cursor in self.cursors.records_mut() {
+            let at = &mut cursor.position;
+            let known = epochs.iter().rposition(|(epoch, _)| *epoch == at.epoch);
+            let end = known.and_then(|known| epochs.get(known + 1)).map_or(head, |(_, seq)| *seq);
+            // The events that were passed beyond the end have no numbers any more.
+            let beyond = at.seq.saturating_sub(end);
+            at.seq -= beyond;
+            cursor.start -= i64::try_from(beyond).unwrap_or(i64::MAX);
+            if known.is_none() {
+                let of = epochs.iter().rfind(|(_, first_seq)| *first_seq <= at.seq);
+                at.epoch = of.or(epochs.last()).map_or(at.epoch, |(epoch, _)| *epoch);
+            }
+        }
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds { oldest: self.oldest().seq, head: self.head }
+    }
+
+    pub(super) fn ledger(&self, now: Timestamp) -> JournalLedger {
+        let readable = |info: SegmentInfo| info.events - info.damaged.min(info.events);
+        let Ledger { appended, expired, damaged } = self.ledger;
+        JournalLedger {
+            appended,
+            kept: self.segments.iter().map(|segment| readable(segment.info)).sum(),
+            expired,
+            damaged,
+            cursors: self.cursor_status(now),
+        }
+    }
+
+    pub(super) fn cursor_status(&self, now: Timestamp) -> Vec<CursorStatus> {
+        let all: Vec<SegmentInfo> = self.segments.iter().map(|segment| segment.info).collect();
+        self.cursors.status(self.bounds(), &all, now)
+    }
 }

@@ -14,8 +14,8 @@ use super::format::SEGMENT_HEADER_BYTES;
 use super::segment;
 use super::shared::Shared;
 use super::walk::{Step, Walk};
-use super::wire::{Fields, Put as _};
 use crate::vfs::Vfs;
+use crate::wire::{Fields, Put as _};
 
 /// How long chunks are remembered at least.
 pub(super) const CHUNK_WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -95,6 +95,11 @@ fn read(vfs: &dyn Vfs, number: u64) -> Option<(Epoch, Vec<SeenChunk>)> {
     let read = file.read_at(&mut bytes, 0).ok()?;
     bytes.truncate(read);
     decode(number, &bytes)
+}
+
+/// Whether the file about a segment can be read.
+pub(super) fn is_whole(vfs: &dyn Vfs, number: u64) -> bool {
+    read(vfs, number).is_some()
 }
 
 /// The chunks received since an instant, from the headers of a segment's frames.

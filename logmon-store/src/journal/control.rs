@@ -5,7 +5,11 @@ use std::sync::Arc;
 use logmon_core::{Epoch, FieldMap, Timestamp};
 
 use super::format::{self, MAX_SEQ, NewFrame, end_frame, epoch, put_epoch};
-use super::wire::{Fields, Put as _};
+use crate::wire::{Fields, Put as _};
+
+mod cursor;
+
+pub(super) use cursor::{CursorRecord, MAX_IN_FLIGHT, is_name};
 
 /// A note of the journal about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +20,10 @@ pub(super) enum Record {
     FieldMap(u16, Arc<FieldMap>),
     /// A segment that retention is about to remove.
     Removed(Removal),
+    /// Where a holding cursor stands.
+    Cursor(CursorRecord),
+    /// The cursor of this name is no more.
+    CursorEnded(String),
 }
 
 /// The state of the journal when a segment begins.
@@ -31,6 +39,8 @@ pub(super) struct Checkpoint {
     pub(super) ledger: Ledger,
     /// Segments that are not kept any more and whose files may still be there.
     pub(super) removing: Vec<u64>,
+    /// The holding cursors.
+    pub(super) cursors: Vec<CursorRecord>,
 }
 
 /// What a journal knows about a closed segment.
@@ -101,13 +111,17 @@ pub(super) enum RecordFault {
 const CHECKPOINT: u8 = 1;
 const FIELD_MAP: u8 = 2;
 const REMOVED: u8 = 3;
+const CURSOR: u8 = 4;
+const CURSOR_ENDED: u8 = 5;
 
 impl Ledger {
+    /// Counts what a segment had. A forged record may say any number.
     pub(super) fn expire(&mut self, removal: &Removal) {
-        match removal.reason {
-            Reason::Age => self.expired.by_age += removal.events,
-            Reason::Size => self.expired.by_size += removal.events,
-        }
+        let count = match removal.reason {
+            Reason::Age => &mut self.expired.by_age,
+            Reason::Size => &mut self.expired.by_size,
+        };
+        *count = count.saturating_add(removal.events);
     }
 }
 
@@ -209,6 +223,10 @@ impl Checkpoint {
         for number in &self.removing {
             out.put_u64(*number);
         }
+        out.put_count(self.cursors.len());
+        for cursor in &self.cursors {
+            cursor.write(out);
+        }
     }
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
@@ -220,7 +238,8 @@ impl Checkpoint {
         let (by_age, damaged) = (fields.u64()?, fields.u64()?);
         let ledger = Ledger { appended, expired: Expired { by_age, by_size }, damaged };
         let removing = fields.list(Fields::u64)?;
-        Some(Self { epochs, segments, field_maps, ledger, removing })
+        let cursors = fields.list(CursorRecord::read)?;
+        Some(Self { epochs, segments, field_maps, ledger, removing, cursors })
     }
 
     /// Whether segments follow each other in number and sequence, as everything that uses the
@@ -242,16 +261,12 @@ impl Checkpoint {
 fn write_names(out: &mut Vec<u8>, names: &[impl AsRef<str>]) {
     out.put_count(names.len());
     for name in names {
-        out.put_count(name.as_ref().len());
-        out.extend_from_slice(name.as_ref().as_bytes());
+        out.put_text(name.as_ref());
     }
 }
 
 fn read_names(fields: &mut Fields<'_>) -> Option<Vec<String>> {
-    fields.list(|fields| {
-        let len = fields.u32()? as usize;
-        String::from_utf8(fields.bytes(len)?.to_vec()).ok()
-    })
+    fields.list(Fields::text)
 }
 
 fn write_map(out: &mut Vec<u8>, map: &FieldMap) {
@@ -288,6 +303,14 @@ impl Record {
                 body.put_u64(removal.events);
                 REMOVED
             }
+            Self::Cursor(cursor) => {
+                cursor.write(&mut body);
+                CURSOR
+            }
+            Self::CursorEnded(name) => {
+                body.put_text(name);
+                CURSOR_ENDED
+            }
         };
         out.push(kind);
         out.put_count(body.len());
@@ -307,6 +330,8 @@ impl Record {
                 }
                 FIELD_MAP => Self::read_field_map(&mut body),
                 REMOVED => Self::read_removed(&mut body),
+                CURSOR => CursorRecord::read(&mut body).map(Self::Cursor),
+                CURSOR_ENDED => body.text().map(Self::CursorEnded),
                 kind => return Err(RecordFault::Unknown(kind)),
             };
             records.push(record.ok_or(RecordFault::Malformed)?);
@@ -355,7 +380,31 @@ pub(super) fn write_frame(
 
 #[cfg(test)]
 mod tests {
+    use logmon_core::{CursorTally, Position};
+
     use super::*;
+
+    #[test]
+    fn forged_counts_are_held_at_the_greatest_number() {
+        let mut ledger = Ledger::default();
+        for reason in [Reason::Age, Reason::Size, Reason::Age, Reason::Size] {
+            ledger.expire(&Removal { number: 1, reason, events: u64::MAX });
+        }
+        assert_eq!(ledger.expired, Expired { by_age: u64::MAX, by_size: u64::MAX });
+    }
+
+    fn cursor(unopened: Option<Timestamp>) -> CursorRecord {
+        let mut tally = CursorTally::default();
+        (tally.delivered, tally.damaged) = (9, 2);
+        CursorRecord {
+            name: "store".to_owned(),
+            position: Position { epoch: Epoch::from_bytes([1; 7]), seq: 12 },
+            in_flight: vec![12..14, 14..20],
+            start: -3,
+            tally,
+            unopened,
+        }
+    }
 
     fn records() -> Vec<Record> {
         let epoch = Epoch::from_bytes([1; 7]);
@@ -369,9 +418,12 @@ mod tests {
                 field_maps: vec![Arc::default()],
                 ledger: Ledger { appended: 5, damaged: 1, ..Ledger::default() },
                 removing: vec![2],
+                cursors: vec![cursor(None), cursor(Some(Timestamp::MAX))],
             }),
             Record::FieldMap(1, Arc::new(FieldMap::new(&["a.b"], &["m"], &["日本"]).unwrap())),
             Record::Removed(Removal { number: 2, reason: Reason::Age, events: 9 }),
+            Record::Cursor(cursor(None)),
+            Record::CursorEnded("gone".to_owned()),
         ]
     }
 

@@ -5,7 +5,7 @@
 use logmon_core::{Codec, Epoch, Fingerprint, Tag, Timestamp};
 
 use super::codec::{self, MAX_RAW_BYTES, Unknown};
-use super::wire::{Fields, Put as _};
+use crate::wire::{Fields, Put as _};
 
 /// The version of the format that is written.
 pub(super) const FORMAT_VERSION: u16 = 1;
@@ -70,7 +70,7 @@ impl SegmentHeader {
         let parsed = Self::fields(bytes).ok_or(HeaderFault::Damaged)?;
         let sum = bytes.get(..60).map(crc32c::crc32c);
         let stored = Fields(bytes.get(60..).unwrap_or_default()).u32();
-        if sum != stored {
+        if sum.is_none() || sum != stored {
             return Err(HeaderFault::Damaged);
         }
         match parsed {
@@ -357,6 +357,8 @@ mod tests {
             let mut flipped = bytes.clone();
             flipped[at] ^= 0x10;
             assert_eq!(SegmentHeader::parse(&flipped), Err(HeaderFault::Damaged), "byte {at}");
+            // Nor is a part of it, also one that lacks nothing but the checksum.
+            assert_eq!(SegmentHeader::parse(&bytes[..at]), Err(HeaderFault::Damaged), "{at} bytes");
         }
     }
 

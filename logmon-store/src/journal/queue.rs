@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use logmon_core::{AppendError, Commit, MAX_GROUP_BYTES, NewBatch, Promise};
+use logmon_core::{AppendError, Commit, CursorError, MAX_GROUP_BYTES, NewBatch, Promise};
 
 use super::codec;
+use super::cursor::Change;
 use super::format::header_len;
 use super::staging::Adoption;
 
@@ -17,6 +18,8 @@ const BATCH_OVERHEAD: usize = 256;
 #[derive(Debug)]
 pub(super) struct Queue {
     max_bytes: usize,
+    /// Nothing more is taken while a batch has waited longer.
+    max_delay: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -30,8 +33,12 @@ struct State {
     held_bytes: usize,
     /// Batches taken by the writer so far.
     taken: u64,
+    /// When the oldest of the batches came that are with the writer.
+    taken_since: Option<Instant>,
     /// Staged messages, each with the number of batches that come before it.
     staged: VecDeque<(u64, Box<Adoption>)>,
+    /// What cursors want to be noted, in order.
+    changes: Vec<Change>,
     /// The writer waits until there are so many batches; zero where it waits for none or any.
     wanted: usize,
     is_closing: bool,
@@ -43,6 +50,8 @@ struct State {
 pub(super) struct Queued {
     pub(super) batch: NewBatch,
     pub(super) promise: Promise,
+    /// When it came.
+    since: Instant,
 }
 
 /// How many batches are worth waiting for, and how long.
@@ -59,9 +68,19 @@ pub(super) struct Gathering {
 /// So many bytes are worth a sync of their own.
 const ENOUGH_BYTES: usize = 256 << 10;
 
+/// How a pause ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paused {
+    Elapsed,
+    /// Changes of cursors wait.
+    Changes,
+    Closing,
+}
+
 /// Why the writer has been woken.
 #[derive(Debug)]
 pub(super) enum Taken {
+    /// Batches, changes of cursors, or both.
     Batches,
     /// A message that comes behind all batches taken so far.
     Staged(Box<Adoption>),
@@ -98,6 +117,11 @@ impl State {
             || !self.staged.is_empty()
     }
 
+    /// When the oldest batch came whose promise is open.
+    fn oldest(&self) -> Option<Instant> {
+        self.taken_since.or_else(|| self.waiting.front().map(|queued| queued.since))
+    }
+
     /// The staged message whose turn it is.
     fn next_staged(&mut self) -> Option<Box<Adoption>> {
         let (_, adoption) = self.staged.pop_front_if(|(turn, _)| *turn == self.taken)?;
@@ -106,35 +130,41 @@ impl State {
 }
 
 impl Queue {
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize, max_delay: Duration) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             held_bytes: 0,
             taken: 0,
+            taken_since: None,
             staged: VecDeque::new(),
+            changes: Vec::new(),
             wanted: 0,
             is_closing: false,
             refusal: None,
         };
-        Self { max_bytes, state: Mutex::new(state), changed: Condvar::new() }
+        Self { max_bytes, max_delay, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Queues a batch. One that is beyond the limit by itself is taken while nothing else waits.
+    /// Queues a batch, unless too much waits or has waited for too long. One that is beyond the
+    /// limit by itself is taken while nothing else waits.
     pub(super) fn push(&self, batch: NewBatch) -> Commit {
         let mut state = self.state();
         if let Some(error) = &state.refusal {
             return Commit::ready(Err(error.clone()));
         }
         let held = held_bytes(&batch);
-        if state.held_bytes > 0 && state.held_bytes.saturating_add(held) > self.max_bytes {
+        let now = Instant::now();
+        let is_late = |since| now.saturating_duration_since(since) > self.max_delay;
+        let is_too_much = state.held_bytes.saturating_add(held) > self.max_bytes;
+        if state.held_bytes > 0 && (is_too_much || state.oldest().is_some_and(is_late)) {
             return Commit::ready(Err(AppendError::Busy { queued_bytes: state.held_bytes }));
         }
         let (promise, commit) = Commit::pending();
         state.held_bytes += held;
         state.waiting_bytes += frame_bytes(&batch);
         let was_empty = state.waiting.is_empty();
-        state.waiting.push_back(Queued { batch, promise });
+        state.waiting.push_back(Queued { batch, promise, since: now });
         let is_due = state.wanted > 0 && state.has_gathered();
         drop(state);
         if was_empty || is_due {
@@ -156,8 +186,26 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Queues a change of a cursor.
+    pub(super) fn push_change(&self, change: Change) {
+        let mut state = self.state();
+        if let Some(error) = &state.refusal {
+            let error = CursorError(error.to_string().into());
+            drop(change.done.send(Err(error)));
+            return;
+        }
+        state.changes.push(change);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The changes that wait.
+    pub(super) fn take_changes(&self) -> Vec<Change> {
+        std::mem::take(&mut self.state().changes)
+    }
+
     /// Moves what waits into `taken`, up to [`MAX_GROUP_BYTES`] or one bigger batch, and waits for
-    /// it where nothing does.
+    /// it where nothing does. Changes of cursors stay where they are.
     pub(super) fn take(
         &self,
         taken: &mut VecDeque<Queued>,
@@ -169,7 +217,7 @@ impl Queue {
             if let Some(adoption) = state.next_staged() {
                 return Taken::Staged(adoption);
             }
-            if !state.waiting.is_empty() {
+            if !state.waiting.is_empty() || !state.changes.is_empty() {
                 break;
             }
             if state.is_closing {
@@ -188,6 +236,7 @@ impl Queue {
         if state.staged.is_empty() && state.waiting_bytes <= MAX_GROUP_BYTES && taken.is_empty() {
             std::mem::swap(&mut state.waiting, taken);
             state.taken += taken.len() as u64;
+            state.taken_since = taken.front().map(|queued| queued.since);
             state.waiting_bytes = 0;
             return Taken::Batches;
         }
@@ -201,6 +250,7 @@ impl Queue {
             state.taken += 1;
             taken.extend(state.waiting.pop_front());
         }
+        state.taken_since = taken.front().map(|queued| queued.since);
         state.waiting_bytes -= bytes;
         Taken::Batches
     }
@@ -226,12 +276,29 @@ impl Queue {
         self.state().waiting.len()
     }
 
-    /// Waits before something is tried again; whether the journal is being closed.
-    pub(super) fn pause(&self, duration: Duration) -> bool {
+    /// Waits before something is tried again.
+    pub(super) fn pause(&self, duration: Duration) -> Paused {
+        let until = Instant::now() + duration;
+        let mut state = self.state();
+        loop {
+            if !state.changes.is_empty() {
+                return Paused::Changes;
+            }
+            if state.is_closing {
+                return Paused::Closing;
+            }
+            // Appends wake as well; they do not make room on a disk.
+            let left = until.checked_duration_since(Instant::now());
+            let Some(left) = left else { return Paused::Elapsed };
+            state = self.wait(state, left);
+        }
+    }
+
+    /// The same, leaving changes of cursors for later; whether the journal is being closed.
+    pub(super) fn pause_for_all(&self, duration: Duration) -> bool {
         let until = Instant::now() + duration;
         let mut state = self.state();
         while !state.is_closing {
-            // Appends wake as well; they do not make room on a disk.
             let Some(left) = until.checked_duration_since(Instant::now()) else { break };
             state = self.wait(state, left);
         }
@@ -241,20 +308,26 @@ impl Queue {
     /// Takes note that the promises of these batches are about to be kept or broken.
     pub(super) fn release<'a>(&self, batches: impl Iterator<Item = &'a Queued>) {
         let held: usize = batches.map(|queued| held_bytes(&queued.batch)).sum();
-        self.state().held_bytes -= held;
+        let mut state = self.state();
+        state.held_bytes -= held;
+        state.taken_since = None;
     }
 
     /// Breaks the promises of all that waits and refuses everything from now on.
     pub(super) fn refuse(&self, error: &AppendError) {
-        let (waiting, staged) = {
+        let (waiting, staged, changes) = {
             let mut state = self.state();
             state.refusal = Some(error.clone());
             state.waiting_bytes = 0;
             let waiting = std::mem::take(&mut state.waiting);
             state.held_bytes -=
                 waiting.iter().map(|queued| held_bytes(&queued.batch)).sum::<usize>();
-            (waiting, std::mem::take(&mut state.staged))
+            let changes = std::mem::take(&mut state.changes);
+            (waiting, std::mem::take(&mut state.staged), changes)
         };
+        for change in changes {
+            drop(change.done.send(Err(CursorError(error.to_string().into()))));
+        }
         for (_, adoption) in staged {
             let Adoption { staged, promise } = *adoption;
             drop(staged);

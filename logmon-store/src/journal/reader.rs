@@ -32,7 +32,7 @@ impl Shared {
     /// Answers a read as far as that needs no disk.
     pub(super) fn read_memory(&self, from: Position) -> Result<InMemory, ReadError> {
         if self.catalog().place(from)?.is_none() {
-            return Ok(InMemory::Head);
+            return Ok(self.rest(from).map_or(InMemory::Head, InMemory::Group));
         }
         Ok(self.tail.find(from.seq).map_or(InMemory::Absent, InMemory::Group))
     }
@@ -45,7 +45,7 @@ impl Shared {
         max_bytes: usize,
     ) -> Result<Option<Group>, ReadError> {
         loop {
-            let Some(segment) = self.catalog().place(from)? else { return Ok(None) };
+            let Some(segment) = self.catalog().place(from)? else { return Ok(self.rest(from)) };
             if let Some(group) = self.tail.find(from.seq) {
                 return Ok(Some(group));
             }
@@ -60,6 +60,17 @@ impl Shared {
                 Ok(group) => return Ok(Some(group)),
             }
         }
+    }
+
+    /// Where the last events before the head are lost with their segment: nothing, up to the head.
+    fn rest(&self, from: Position) -> Option<Group> {
+        let head = self.catalog().head();
+        let is_lost = from.seq < head.seq && self.catalog().segment_at(from.seq).is_none();
+        is_lost.then(|| {
+            let mut builder = GroupBuilder::over(head.epoch, Vec::new(), 0);
+            builder.end_at(head.seq);
+            builder.finish()
+        })
     }
 
     pub(super) fn has_segment(&self, number: u64) -> bool {
@@ -89,7 +100,7 @@ impl Shared {
         wanted: (u64, usize),
     ) -> Group {
         let frames = self.find_frames(segment, file, part, wanted);
-        self.gather(segment, file, &frames)
+        self.gather(segment, file, &frames, wanted.0)
     }
 
     /// The frames from `seq` on that make up a group.
@@ -121,8 +132,9 @@ impl Shared {
         frames
     }
 
-    /// Reads the frames in one go and makes a group of those whose payload is right.
-    fn gather(&self, segment: &Segment, file: &dyn VfsFile, frames: &Frames) -> Group {
+    /// Reads the frames in one go and makes a group of those whose payload is right. What is missing
+    /// from `seq` on was there once: the numbers of a journal on a disk have no holes.
+    fn gather(&self, segment: &Segment, file: &dyn VfsFile, frames: &Frames, seq: u64) -> Group {
         let (start, end) = frames.range();
         let (stored, unpacked) = (as_size(end - start), as_size(frames.unpacked));
         let mut arena = Vec::with_capacity(stored + codec::likely_len(stored, unpacked));
@@ -148,12 +160,17 @@ impl Shared {
         let maps = self.catalog().field_maps.clone();
         let events = found.iter().map(|stored| stored.header.events as usize).sum();
         let mut builder = GroupBuilder::over(segment.info.epoch, arena, events);
+        let mut next = seq;
         for stored in found {
-            let (at, events) = (start + stored.offset as u64, stored.header.events);
-            if !stored.add_to(&mut builder, &maps) {
-                damaged.insert((at, events));
+            let (at, header) = (start + stored.offset as u64, stored.header);
+            if stored.add_to(&mut builder, &maps) {
+                builder.miss(next..header.first_seq);
+                next = header.end_seq();
+            } else {
+                damaged.insert((at, header.events));
             }
         }
+        builder.miss(next..frames.end_seq);
         builder.end_at(frames.end_seq);
         for (at, events) in damaged {
             self.catalog().note_damage(segment.info.number, at, u64::from(events));

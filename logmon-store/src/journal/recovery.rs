@@ -10,6 +10,7 @@ use logmon_core::{Epoch, MemoryJournal};
 
 use super::catalog::Catalog;
 use super::control::{Checkpoint, Record, SegmentInfo};
+use super::cursors::Cursors;
 use super::format::{self, HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::report::{Damage, DamageKind, OpenError, RecoveryReport};
 use super::segment::{self, Segment, file_name};
@@ -27,6 +28,8 @@ pub(super) struct Recovered {
     /// The epoch the journal was founded in, if there is one.
     pub(super) journal: Option<Epoch>,
     pub(super) next_number: u64,
+    /// The first segment whose frames were read; what is before it, a checkpoint tells.
+    pub(super) first_scanned: u64,
     /// The hash over the last segment.
     pub(super) chain: u32,
 }
@@ -42,21 +45,31 @@ struct Found {
 /// Reads the state of the journal in a directory.
 pub(super) fn recover(vfs: &dyn Vfs) -> Result<Recovered, OpenError> {
     let mut found = find(vfs)?;
+    refuse_foreign(&found)?;
     let next_number = found.keys().next_back().map_or(1, |number| number + 1);
     let mut report = RecoveryReport::default();
     let journal = journal_of(&found);
     set_aside(&mut found, journal, &mut report);
     let mut scans = scan_from_checkpoint(&found, &mut report)?;
+    let first_scanned = scans.keys().next().copied().unwrap_or(next_number);
     let checkpoint = scans.values_mut().next().and_then(|scan| scan.checkpoint.take());
     let mut catalog = Catalog { head: MemoryJournal::FIRST_SEQ, ..Catalog::default() };
+    let mut more: Option<Scan> = None;
     if let Some(checkpoint) = checkpoint {
-        take_checkpoint(&mut catalog, checkpoint, (&found, &scans), &mut report);
+        more = scan_behind_table(&checkpoint, &scans, &found)?;
+        let read: Vec<&Scan> = scans.values().chain(&more).collect();
+        take_checkpoint(&mut catalog, checkpoint, (&found, &read, first_scanned), &mut report);
     }
-    let mut chain = catalog.segments.back().map(|segment| segment.info.chain);
+    let has_more = more.is_some();
+    // A segment without events goes sooner or later, and is passed over as if it had gone.
+    let last = catalog.segments.iter().rfind(|segment| segment.info.events > 0);
+    let mut chain = last.map(|segment| segment.info.chain);
     for (number, scan) in scans {
         let header = found.get(&number).and_then(|found| found.header.as_ref().ok());
+        // One without events may have been begun long before its number came to be the last.
         if let (Some(chain), Some(header)) = (chain, header)
             && chain != header.chain
+            && (scan.info.events > 0 || !has_more)
         {
             report.note(number, DamageKind::Chain, (0, 0), None);
         }
@@ -64,10 +77,15 @@ pub(super) fn recover(vfs: &dyn Vfs) -> Result<Recovered, OpenError> {
             chain = Some(scan.info.chain);
         }
         take_scan(&mut catalog, scan);
+        // Behind the first of them, as that begins with the checkpoint.
+        if let Some(more) = more.take() {
+            chain = Some(more.info.chain);
+            take_more(&mut catalog, more);
+        }
     }
     let chain = chain.unwrap_or(0);
     report.next_seq = catalog.head;
-    Ok(Recovered { catalog, report, journal, next_number, chain })
+    Ok(Recovered { catalog, report, journal, next_number, first_scanned, chain })
 }
 
 impl RecoveryReport {
@@ -104,6 +122,22 @@ fn find(vfs: &dyn Vfs) -> Result<BTreeMap<u64, Found>, OpenError> {
         found.insert(number, Found { file, len, header });
     }
     Ok(found)
+}
+
+/// Files that have names of segments and are something else altogether: the directory is not ours.
+/// One that was a segment once has some of its magic left, or nothing but zeros.
+fn refuse_foreign(found: &BTreeMap<u64, Found>) -> Result<(), OpenError> {
+    let mut foreign = None;
+    for (number, found) in found.iter().filter(|(_, found)| found.len > 0) {
+        let Err(bytes) = &found.header else { return Ok(()) };
+        let magic = format::SEGMENT_MAGIC;
+        let others = bytes.iter().zip(magic).filter(|(byte, magic)| **byte != *magic).count();
+        if others <= magic.len() / 2 || bytes.iter().all(|byte| *byte == 0) {
+            return Ok(());
+        }
+        foreign.get_or_insert(*number);
+    }
+    foreign.map_or(Ok(()), |number| Err(OpenError::NotAJournal { file: file_name(number) }))
 }
 
 /// The journal most segments belong to; of several, the one with the oldest segment.
@@ -170,15 +204,16 @@ fn scan_from_checkpoint(
 fn take_checkpoint(
     catalog: &mut Catalog,
     checkpoint: Checkpoint,
-    (found, scans): (&BTreeMap<u64, Found>, &BTreeMap<u64, Scan>),
+    (found, read, first_scanned): (&BTreeMap<u64, Found>, &[&Scan], u64),
     report: &mut RecoveryReport,
 ) {
     catalog.epochs = checkpoint.epochs;
     catalog.field_maps = checkpoint.field_maps;
     catalog.ledger = checkpoint.ledger;
     catalog.removing = checkpoint.removing;
+    catalog.cursors = Cursors::found(checkpoint.cursors);
     // Noted behind the checkpoint: these went, or are about to.
-    let removed: HashSet<u64> = scans.values().flat_map(Scan::removed).collect();
+    let removed: HashSet<u64> = read.iter().flat_map(|scan| scan.removed()).collect();
     for info in checkpoint.segments {
         catalog.head = catalog.head.max(info.end_seq);
         if removed.contains(&info.number) || is_there(&info, found.get(&info.number), report) {
@@ -186,14 +221,14 @@ fn take_checkpoint(
         } else if info.events > 0 {
             let lost = info.events - info.damaged.min(info.events);
             report.note(info.number, DamageKind::Missing, (0, info.bytes), Some(lost));
-            catalog.ledger.damaged += lost;
+            catalog.ledger.damaged = catalog.ledger.damaged.saturating_add(lost);
         }
     }
     let is_known = |number: &u64| {
         catalog.removing.contains(number)
             || catalog.segments.iter().any(|segment| segment.info.number == *number)
     };
-    let before = found.range(..scans.keys().next().copied().unwrap_or(0));
+    let before = found.range(..first_scanned);
     let strays = before.filter(|(number, found)| found.len > 0 && !is_known(number));
     for (number, found) in strays {
         report.note(*number, DamageKind::Stray, (0, found.len), None);
@@ -221,6 +256,40 @@ fn is_there(info: &SegmentInfo, found: Option<&Found>, report: &mut RecoveryRepo
     true
 }
 
+/// Reads what the last segment has behind the end that a checkpoint knows.
+///
+/// The segment that was begun next has no events: perhaps its beginning failed in the end, as on a
+/// full disk, and the one before was written on. Then its file is there all the same, and what its
+/// checkpoint says of the one before is not all. `None` where it is.
+fn scan_behind_table(
+    checkpoint: &Checkpoint,
+    scans: &BTreeMap<u64, Scan>,
+    found: &BTreeMap<u64, Found>,
+) -> Result<Option<Scan>, OpenError> {
+    let begun = scans.values().next().map(|scan| scan.info).filter(|begun| begun.events == 0);
+    let (Some(begun), Some(last)) = (begun, checkpoint.segments.last().copied()) else {
+        return Ok(None);
+    };
+    let Some(file) = found.get(&last.number) else { return Ok(None) };
+    let is_it = matches!(&file.header, Ok(header) if header.first_seq == last.first_seq);
+    if !is_it || begun.epoch != last.epoch || file.len <= last.bytes {
+        return Ok(None);
+    }
+    let scan = Scan::read_on(last, &*file.file, file.len)?;
+    Ok((scan.info.bytes > last.bytes).then_some(scan))
+}
+
+/// Takes over what the last segment has behind the end that was known.
+fn take_more(catalog: &mut Catalog, scan: Scan) {
+    let is_last = |last: &mut Segment| last.info.number == scan.info.number;
+    let Some(last) = catalog.segments.pop_back_if(is_last) else { return };
+    let more = scan.info.events.saturating_sub(last.info.events);
+    catalog.ledger.appended = catalog.ledger.appended.saturating_add(more);
+    catalog.head = catalog.head.max(scan.info.end_seq);
+    catalog.segments.push_back(Segment::found(scan.info));
+    take_records(catalog, scan.records);
+}
+
 /// Adds a segment that no checkpoint describes.
 fn take_scan(catalog: &mut Catalog, scan: Scan) {
     let Scan { info, records, damages, .. } = scan;
@@ -231,18 +300,23 @@ fn take_scan(catalog: &mut Catalog, scan: Scan) {
     if catalog.epochs.last().is_none_or(|(epoch, _)| *epoch != info.epoch) {
         catalog.epochs.push((info.epoch, info.first_seq));
     }
-    catalog.ledger.appended += info.events;
+    // What a forged checkpoint says may be any number.
+    catalog.ledger.appended = catalog.ledger.appended.saturating_add(info.events);
     catalog.head = catalog.head.max(info.end_seq);
     if info.events > 0 {
         let mut segment = Segment::found(info);
         for damage in damages.iter().filter(|damage| damage.kind == DamageKind::Frames) {
-            catalog.ledger.damaged +=
-                segment.note_damage(damage.range.0, damage.events.unwrap_or(0));
+            let lost = segment.note_damage(damage.range.0, damage.events.unwrap_or(0));
+            catalog.ledger.damaged = catalog.ledger.damaged.saturating_add(lost);
         }
         catalog.segments.push_back(segment);
     } else {
         catalog.removing.push(info.number);
     }
+    take_records(catalog, records);
+}
+
+fn take_records(catalog: &mut Catalog, records: Vec<Record>) {
     for record in records {
         match record {
             Record::Checkpoint(_) => {}
@@ -257,6 +331,7 @@ fn take_scan(catalog: &mut Catalog, scan: Scan) {
                 }
             }
             Record::Removed(removal) => catalog.remove(&[removal]),
+            record @ (Record::Cursor(_) | Record::CursorEnded(_)) => catalog.take_cursor(record),
         }
     }
 }

@@ -65,12 +65,24 @@ pub enum OpenError {
     #[error(transparent)]
     Locked(#[from] LockError),
     /// A file was written by a later version of logmon. Open it with that version.
-    #[error("{file} was written by a later version of logmon ({what}); nothing has been changed")]
+    #[error(
+        "{file} was written by a later version of logmon ({what}); nothing has been changed: run that \
+         version, or use another directory"
+    )]
     Later {
         /// The file.
         file: String,
         /// What is unknown about it.
         what: String,
+    },
+    /// The directory has files with names of segments, and none of them is one.
+    #[error(
+        "{file} is no segment of logmon, and neither is any other here; nothing has been changed: use \
+         another directory, or move the file away"
+    )]
+    NotAJournal {
+        /// One of the files.
+        file: String,
     },
     /// The medium fails.
     #[error("{doing} failed")]

@@ -80,6 +80,11 @@ impl Segment {
         more
     }
 
+    /// The damaged places that reading has come upon, and how many events each has cost.
+    pub(super) fn damages(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.damages.iter().map(|(at, events)| (*at, *events))
+    }
+
     fn index(&self) -> MutexGuard<'_, Option<Blocks>> {
         // Nothing panics while the lock is held.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)

@@ -21,9 +21,27 @@ pub(super) struct Shared {
     pub(super) tail: Tail,
     pub(super) room: Room,
     pub(super) head: watch::Sender<Head>,
+    /// The cursors that appends wait for.
+    pub(super) wanted: watch::Sender<Wanted>,
     catalog: Mutex<Catalog>,
     state: Mutex<JournalState>,
     fsyncs: AtomicU64,
+}
+
+/// What appends wait for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Obstacle<'a> {
+    Full(&'a io::Error),
+    Held(&'a Arc<str>),
+}
+
+/// Which cursors appends wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    None,
+    One(Arc<str>),
+    /// The disk is full: whatever goes helps.
+    All,
 }
 
 /// What one can wait for.
@@ -40,10 +58,11 @@ impl Shared {
         let kept_bytes = config.retention.max_bytes.saturating_sub(config.segment_bytes);
         Self {
             vfs,
-            queue: Queue::new(config.queue_bytes),
+            queue: Queue::new(config.queue_bytes, config.max_commit_delay),
             tail: Tail::new(config.tail_bytes),
             room: Room::new(config.staging_max_bytes, kept_bytes),
             head,
+            wanted: watch::Sender::new(Wanted::None),
             catalog: Mutex::new(catalog),
             state: Mutex::new(JournalState::Ok),
             fsyncs: AtomicU64::new(0),
@@ -63,20 +82,52 @@ impl Shared {
         *self.state() = state;
     }
 
-    /// Takes note that the disk is full, or has room again.
-    pub(super) fn set_space(&self, full: Option<&io::Error>) {
+    /// Takes note of what appends wait for.
+    pub(super) fn wait_for(&self, obstacle: Obstacle<'_>) {
         let mut state = self.state();
-        match (full, &*state) {
-            (None, JournalState::Full(_)) => {
-                tracing::info!("the journal's disk has room again");
-                *state = JournalState::Ok;
-            }
-            (Some(error), JournalState::Ok) => {
+        match (obstacle, &*state) {
+            (_, JournalState::Poisoned(_) | JournalState::Closed)
+            | (Obstacle::Full(_), JournalState::Full(_)) => {}
+            (Obstacle::Full(error), _) => {
                 tracing::error!(%error, "the journal's disk is full; appends wait");
                 *state = JournalState::Full(error.to_string().into());
             }
-            _ => {}
+            (Obstacle::Held(cursor), JournalState::Held(before)) if before == cursor => {}
+            (Obstacle::Held(cursor), _) => {
+                tracing::error!(%cursor, "the journal is as large as it may be, for a cursor that is behind; appends wait");
+                *state = JournalState::Held(cursor.clone());
+            }
         }
+        let wanted = match &*state {
+            JournalState::Held(cursor) => Wanted::One(cursor.clone()),
+            JournalState::Full(_) => Wanted::All,
+            _ => Wanted::None,
+        };
+        drop(state);
+        self.set_wanted(wanted);
+    }
+
+    /// Takes note that appends wait for nothing.
+    pub(super) fn go_on(&self) {
+        let mut state = self.state();
+        if matches!(&*state, JournalState::Full(_) | JournalState::Held(_)) {
+            tracing::info!("the journal has room again");
+            *state = JournalState::Ok;
+        }
+        drop(state);
+        self.set_wanted(Wanted::None);
+    }
+
+    fn set_wanted(&self, now: Wanted) {
+        self.wanted.send_if_modified(|wanted| {
+            let is_new = *wanted != now;
+            *wanted = now;
+            is_new
+        });
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        matches!(&*self.state(), JournalState::Full(_))
     }
 
     pub(super) fn is_poisoned(&self) -> bool {

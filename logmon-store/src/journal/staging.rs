@@ -30,7 +30,7 @@ fn file_name(epoch: Epoch, number: u32) -> String {
     format!("{:014x}-{number:08x}.stage", u64::from_be_bytes(wide))
 }
 
-fn is_file_name(name: &str) -> bool {
+pub(super) fn is_file_name(name: &str) -> bool {
     let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let digits = name.strip_suffix(".stage").and_then(|name| name.split_once('-'));
     digits.is_some_and(|(epoch, number)| {

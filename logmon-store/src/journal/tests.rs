@@ -7,13 +7,20 @@ use logmon_core::{AppendError, Event as _, Journal as _, Log, NewBatch, Position
 use super::*;
 use crate::vfs::memory::{Call, Fault, MemoryVfs};
 
+mod clock;
 mod compressed;
 mod crafted;
+mod cursors;
 mod damage;
+mod directory;
 mod faults;
 mod format;
+mod lasting_faults;
+mod ledger;
 mod model;
 mod power;
+mod random_faults;
+mod read_faults;
 mod retention;
 mod seen_chunks;
 mod staging;
@@ -65,6 +72,8 @@ async fn assert_books_balance(journal: &DiskJournal) {
     let status = journal.status();
     let expired = status.expired.by_age + status.expired.by_size;
     assert_eq!(status.appended, kept + expired + status.damaged, "{status:?}");
+    let ledger = journal.ledger();
+    assert_eq!((ledger.kept, ledger.residue()), (kept, 0), "{ledger:?}");
 }
 
 #[tokio::test]
@@ -172,6 +181,36 @@ async fn a_full_queue_refuses_and_takes_again() {
     // Beyond the limit by itself: taken while nothing else waits.
     journal.append(batch(&"x".repeat(4000))).await.unwrap();
     assert_eq!(journal.status().queued_bytes, 0);
+}
+
+/// S-019: while something waits for a slow disk for too long, nothing more is taken.
+#[tokio::test]
+async fn a_slow_disk_refuses_until_what_waits_is_durable() {
+    let vfs = MemoryVfs::new();
+    let max_commit_delay = Duration::from_millis(5);
+    let (journal, _) = open(&vfs, JournalConfig { max_commit_delay, ..config() });
+    vfs.hold_syncs();
+    let begun = Instant::now();
+    let first = journal.append(batch("first"));
+    let mut taken = Vec::new();
+    loop {
+        let mut commit = journal.append(batch("more"));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::Pin::new(&mut commit).poll(&mut cx) {
+            std::task::Poll::Pending => taken.push(commit),
+            std::task::Poll::Ready(Err(AppendError::Busy { .. })) => break,
+            std::task::Poll::Ready(other) => panic!("{other:?}"),
+        }
+        std::thread::yield_now();
+    }
+    assert!(begun.elapsed() > max_commit_delay);
+    assert!(!taken.is_empty());
+    vfs.release_syncs();
+    first.await.unwrap();
+    for commit in taken {
+        commit.await.unwrap();
+    }
+    journal.append(batch("last")).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! A fixed view of a journal, in parts that can be looked at in any order.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use logmon_core::{EventId, Group, Position, Timestamp};
 
 use super::reader::Part;
 use super::segment::{Segment, file_name};
 use super::shared::Shared;
+use super::tail::Recent;
 use crate::vfs::VfsFile;
 
 /// The segments of a journal at one instant. What is appended later may show, beyond the view's
@@ -18,7 +19,7 @@ pub(crate) struct View {
     head: Position,
     segments: Vec<Segment>,
     /// The file read last.
-    open: Option<(u64, Arc<dyn VfsFile>)>,
+    open: Mutex<Option<(u64, Arc<dyn VfsFile>)>>,
 }
 
 /// A part of the journal, and bounds of what is in it.
@@ -47,11 +48,31 @@ impl View {
             let segments = catalog.segments.iter().filter(|segment| segment.info.events > 0);
             (catalog.head(), segments.cloned().collect())
         };
-        Self { shared, head, segments, open: None }
+        Self { shared, head, segments, open: Mutex::default() }
     }
 
     pub(crate) const fn head(&self) -> Position {
         self.head
+    }
+
+    /// The number of the first event.
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.segments.first().map_or(self.head.seq, |segment| segment.info.first_seq)
+    }
+
+    /// Whether all events from `seq` on that were there when the view was taken are there still.
+    pub(crate) fn is_intact(&self, seq: u64) -> bool {
+        let mut needed = self.segments.iter().filter(|segment| segment.info.end_seq > seq);
+        needed.all(|segment| self.shared.has_segment(segment.info.number))
+    }
+
+    /// What memory has of the events numbered from `seq` on: one range of them, without holes. It may
+    /// reach beyond the view's head.
+    pub(crate) fn recent(&self, seq: u64) -> Vec<Recent> {
+        // What retention has removed is not in the view.
+        let mut recent = self.shared.tail.since(seq.max(self.first_seq()));
+        recent.retain(|recent| recent.group.first_seq() < self.head.seq);
+        recent
     }
 
     /// The segments.
@@ -69,7 +90,7 @@ impl View {
     ///
     /// # Errors
     /// The segment's file cannot be opened.
-    pub(crate) fn split(&mut self, extent: &Extent) -> io::Result<Vec<Extent>> {
+    pub(crate) fn split(&self, extent: &Extent) -> io::Result<Vec<Extent>> {
         let Some((segment, file)) = self.file(extent.segment)? else { return Ok(Vec::new()) };
         let info = segment.info;
         let mut blocks = segment.blocks(&*file);
@@ -91,7 +112,7 @@ impl View {
     ///
     /// # Errors
     /// The segment's file cannot be opened.
-    pub(crate) fn read(&mut self, extent: &Extent) -> io::Result<Option<(Group, u64)>> {
+    pub(crate) fn read(&self, extent: &Extent) -> io::Result<Option<(Group, u64)>> {
         let Some((at, end)) = extent.range else { return Ok(None) };
         let shared = self.shared.clone();
         let Some((segment, file)) = self.file(extent.segment)? else { return Ok(None) };
@@ -128,10 +149,11 @@ impl View {
         })
     }
 
-    fn file(&mut self, at: usize) -> io::Result<Option<(&Segment, Arc<dyn VfsFile>)>> {
+    fn file(&self, at: usize) -> io::Result<Option<(&Segment, Arc<dyn VfsFile>)>> {
         let Some(segment) = self.segments.get(at) else { return Ok(None) };
         let number = segment.info.number;
-        if let Some((open, file)) = &self.open
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((open, file)) = &*open
             && *open == number
         {
             return Ok(Some((segment, file.clone())));
@@ -142,7 +164,7 @@ impl View {
             }
             opened => opened?,
         };
-        self.open = Some((number, file.clone()));
+        *open = Some((number, file.clone()));
         Ok(Some((segment, file)))
     }
 }

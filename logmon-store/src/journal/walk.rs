@@ -1,6 +1,7 @@
 //! Finding the frames of a segment, whatever has happened to its bytes.
 
 use std::fmt;
+use std::ops::Range;
 
 use logmon_core::{Epoch, SeenChunk};
 
@@ -132,11 +133,15 @@ impl<'f> Walk<'f> {
         to.extend(digests.map(|digest| SeenChunk { digest, received: header.received }));
     }
 
-    /// The payload of a frame, as far as it is there.
-    pub(super) fn payload(&self, at: u64, header: &FrameHeader) -> Vec<u8> {
-        let mut payload = vec![0; header.payload_len as usize];
+    /// The payload of a frame, if its checksum is right. What is checked is what is given: a second
+    /// read of the same place may differ.
+    pub(super) fn payload(&self, at: u64, header: &FrameHeader) -> Option<Vec<u8>> {
+        let len = header.payload_len as usize;
+        let mut payload = vec![0; len + 4];
         read_lenient(self.file, &mut payload, at + u64::from(header.header_len));
-        payload
+        let sum = payload.split_off(len);
+        let crc = crc32c::crc32c_append(header.crc, &payload);
+        (sum == crc.to_le_bytes()).then_some(payload)
     }
 
     fn parse(&mut self, at: u64) -> Result<FrameHeader, FrameFault> {
@@ -229,4 +234,20 @@ pub(super) fn read_lenient(file: &dyn VfsFile, buf: &mut [u8], at: u64) {
             }
         }
     }
+}
+
+/// Whether a part of a file, as far as it is there, has nothing but zeros.
+pub(super) fn is_zero(file: &dyn VfsFile, range: Range<u64>) -> bool {
+    let mut buf = vec![0; 64 << 10];
+    let mut at = range.start;
+    while at < range.end {
+        let want = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buf.len());
+        let Some(part) = buf.get_mut(..want) else { return false };
+        match file.read_at(part, at) {
+            Ok(0) => return true,
+            Ok(read) if part.iter().take(read).all(|byte| *byte == 0) => at += read as u64,
+            _ => return false,
+        }
+    }
+    true
 }

@@ -8,24 +8,30 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use logmon_core::{AppendError, Committed, Epoch, FieldMap, Group, Position};
+use logmon_core::{AppendError, Committed, Epoch, FieldMap, Position};
 
 use super::config::{Durability, JournalConfig, JournalState};
-use super::control::{self, Record, SegmentInfo};
-use super::format::{SegmentHeader, chain};
+use super::cursor::Change;
 use super::queue::{Gathering, Queued, Taken};
 use super::report::OpenError;
-use super::segment::{Segment, file_name};
-use super::shared::Shared;
+use super::shared::{Obstacle, Shared};
+use super::tail::Recent;
 use crate::vfs::VfsFile;
 
 mod adopt;
+mod ahead;
 mod build;
+mod changes;
 mod chunks;
 mod retention;
+mod roll;
+mod room;
+mod spare;
 
 use build::Built;
 pub(super) use chunks::Seen;
+pub(super) use room::is_full;
+pub(super) use spare::SPARE_NAME;
 
 /// Owns the segment that is written.
 #[derive(Debug)]
@@ -41,11 +47,16 @@ pub(super) struct Writer {
     pub(super) chain: u32,
     pub(super) active: Option<Active>,
     pub(super) taken: VecDeque<Queued>,
+    /// What cursors want to be noted.
+    pub(super) changes: Vec<Change>,
     pub(super) last_map: Option<(Arc<FieldMap>, u16)>,
     /// Since when something is written and not synced.
     pub(super) dirty_since: Option<Instant>,
+    pub(super) opened: Instant,
     pub(super) next_retention: Instant,
     pub(super) seen: Seen,
+    /// A file that becomes a segment when the disk is full.
+    pub(super) spare: Option<Arc<dyn VfsFile>>,
     /// What the next group may wait for.
     pub(super) gathering: Gathering,
 }
@@ -58,11 +69,17 @@ pub(super) struct Active {
     /// Bytes that are committed; what lies behind them is rubbish of a failed write.
     len: u64,
     has_events: bool,
+    /// So many bytes the file has; those behind `len` are zeros.
+    filled: u64,
+    /// It was made of the spare: there is room for control records only.
+    is_spare: bool,
+    /// Every group is synced, so zeros are written ahead of small ones.
+    is_filled_ahead: bool,
     /// The hash its header has, over the last segment before it that has events.
     chain_before: u32,
 }
 
-/// The longest that a group waits for others to join.
+/// The longest that a group waits for others to join where syncs are slow.
 const MOST_PATIENCE: Duration = Duration::from_millis(1);
 
 /// Why the writer stops.
@@ -70,6 +87,15 @@ const MOST_PATIENCE: Duration = Duration::from_millis(1);
 pub(super) enum Stop {
     Closing,
     Poison(String),
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Full(error) => Self::Poison(format!("the disk is full: {error}")),
+            Trouble::Failed(doing, error) => Self::Poison(format!("{doing} failed: {error}")),
+        }
+    }
 }
 
 /// What went wrong with the disk.
@@ -86,14 +112,6 @@ impl Trouble {
     }
 }
 
-/// Whether trying again later may help.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    use io::ErrorKind::{AlreadyExists, QuotaExceeded, StorageFull};
-    matches!(error.kind(), AlreadyExists | QuotaExceeded | StorageFull)
-        // ENFILE and EMFILE, which have no kind: descriptors come back as space does.
-        || matches!(error.raw_os_error(), Some(23 | 24))
-}
-
 impl Writer {
     /// Begins the first segment of this opening and removes what earlier ones left. On a full disk
     /// this is left to the first append.
@@ -106,10 +124,14 @@ impl Writer {
             Ok(()) => {
                 let stopped =
                     |_| failed("writing to the new segment".into(), io::ErrorKind::Other.into());
-                self.retain().map_err(stopped)
+                // Those that hold on to something are about to open their cursors.
+                self.retain_sparing_orphans().map_err(stopped)?;
+                self.provide_spare();
+                Ok(())
             }
             Err(Trouble::Full(error)) => {
-                self.shared.set_space(Some(&error));
+                self.shared.wait_for(Obstacle::Full(&error));
+                self.provide_spare();
                 Ok(())
             }
             Err(Trouble::Failed(doing, source)) => Err(failed(doing.into(), source)),
@@ -136,6 +158,9 @@ impl Writer {
         }
         if !self.shared.is_poisoned() {
             self.leave_chunks();
+            if let Some(active) = &mut self.active {
+                active.cut();
+            }
         }
         self.shared.end();
     }
@@ -145,8 +170,7 @@ impl Writer {
             (Durability::Interval(interval), Some(since)) => since.checked_add(interval),
             _ => None,
         };
-        let retention = self.config.retention.max_age.map(|_| self.next_retention);
-        [sync, retention].into_iter().flatten().min()
+        [sync, Some(self.next_retention)].into_iter().flatten().min()
     }
 
     /// What is due without any append.
@@ -159,10 +183,28 @@ impl Writer {
         if self.shared.is_poisoned() {
             return Err(Stop::Closing);
         }
+        if self.taken.is_empty() {
+            return self.note_all_changes();
+        }
         let bytes: usize = self.taken.iter().map(Queued::frame_bytes).sum();
-        self.make_room(bytes as u64)?;
-        let built = self.build(bytes)?;
-        self.commit(built)
+        let mut backoff = self.backoff();
+        loop {
+            self.make_room(bytes as u64)?;
+            let mut built = self.build(bytes)?;
+            match self.leave_spare().and_then(|()| self.write(built.disk())) {
+                Ok(()) => {
+                    self.shared.go_on();
+                    return self.commit(built);
+                }
+                Err(Trouble::Full(error)) => {
+                    self.shared.wait_for(Obstacle::Full(&error));
+                    // What it stands for was not written.
+                    self.last_map = None;
+                    self.wait(&mut backoff)?;
+                }
+                Err(trouble) => return Err(trouble.into()),
+            }
+        }
     }
 
     /// Breaks the promises at hand, and all later ones if the disk is not to be trusted any more.
@@ -182,103 +224,36 @@ impl Writer {
         for queued in self.taken.drain(..) {
             queued.promise.resolve(Err(error.clone()));
         }
+        self.refuse_changes(&error);
         if matches!(error, AppendError::Poisoned(_)) {
             self.shared.queue.refuse(&error);
         }
         error
     }
 
-    /// Sees to it that there is a segment with room for so many bytes.
-    pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), Stop> {
-        let is_full = |active: &Active| {
-            active.has_events && active.len.saturating_add(bytes) > self.config.segment_bytes
-        };
-        if self.active.as_ref().is_some_and(|active| !is_full(active)) {
-            return Ok(());
-        }
-        self.sync_dirty()?;
-        self.leave_chunks();
-        self.until_space(Self::begin_segment)?;
-        self.retain()
-    }
-
-    /// Closes the segment that is written and begins the next.
-    ///
-    /// # Durability
-    /// The new segment is durable, with the table of those before it, before anything is written
-    /// behind its checkpoint.
-    fn begin_segment(&mut self) -> Result<(), Trouble> {
-        let now = self.shared.vfs.now();
-        let (number, epoch, first_seq) = (self.next_number, self.epoch, self.next_seq);
-        // Never tried twice: what is left of a failed attempt may be there still.
-        self.next_number += 1;
-        let (journal, before) = (self.journal, self.chain);
-        let header =
-            SegmentHeader { number, epoch, journal, first_seq, created: now, chain: before };
-        let mut bytes = header.to_bytes();
-        let checkpoint = {
-            let mut catalog = self.shared.catalog();
-            if let Some(last) = catalog.segments.back_mut() {
-                last.info.closed = last.info.closed.max(now);
-            }
-            Record::Checkpoint(catalog.checkpoint())
-        };
-        let crc = control::write_frame(&mut bytes, &[checkpoint], epoch, (first_seq, now));
-        let name = file_name(number);
-        let failed = |error| Trouble::of("creating a segment", error);
-        let file = self.shared.vfs.create(&name).map_err(failed)?;
-        let written = file.write_at(&bytes, 0).map_err(|error| Trouble::of("writing", error));
-        let synced = written.and_then(|()| {
-            let failed = |error| Trouble::of("syncing a new segment", error);
-            file.sync_data().and_then(|()| self.shared.vfs.sync_dir()).map_err(failed)
-        });
-        self.shared.count_fsync();
-        if let Err(trouble) = synced {
-            // An empty segment is harmless, so it may also stay.
-            drop(self.shared.vfs.remove(&name));
-            return Err(trouble);
-        }
-        self.chain = chain(0, crc);
-        let len = bytes.len() as u64;
-        let chain_before = before;
-        self.active = Some(Active { file, number, len, has_events: false, chain_before });
-        let info = SegmentInfo::empty(number, epoch, first_seq, now);
-        let info = SegmentInfo { bytes: len, chain: self.chain, ..info };
-        self.shared.catalog().segments.push_back(Segment::begin(info));
-        Ok(())
-    }
-
+    /// Keeps the promises of a group that is written, and says that changes of cursors are noted.
     fn commit(&mut self, mut built: Built) -> Result<(), Stop> {
-        self.until_space(|writer| writer.write(built.disk()))?;
         self.dirty_since.get_or_insert_with(Instant::now);
         if self.config.durability == Durability::Sync {
             let begin = Instant::now();
             self.sync_dirty()?;
             let batches = self.taken.len() + self.shared.queue.waiting();
             // Waiting about half as long as a sync takes at most doubles what one of them serves.
-            let patience = (begin.elapsed() / 2).min(MOST_PATIENCE);
+            let took = begin.elapsed();
+            let half = (took / 2).min(MOST_PATIENCE);
+            let patience = half.max(self.config.min_fsync_interval.saturating_sub(took));
             self.gathering = Gathering { batches, patience };
+        } else if !built.records.is_empty() {
+            self.sync_dirty()?;
         }
         if let Some(active) = &mut self.active {
             active.len += built.disk().len() as u64;
             active.has_events = true;
         }
+        let records = std::mem::take(&mut built.records);
         self.publish(built);
+        self.settle_changes(records);
         self.sync_if_due()
-    }
-
-    /// Writes behind what is committed.
-    fn write(&self, bytes: &[u8]) -> Result<(), Trouble> {
-        let Some(active) = &self.active else { return Ok(()) };
-        active.file.write_at(bytes, active.len).map_err(|error| {
-            let trouble = Trouble::of("writing", error);
-            match active.file.set_len(active.len) {
-                Err(error) if matches!(trouble, Trouble::Full(_)) => {
-                    Trouble::Failed("cutting off what a full disk did not take", error)
-                }
-                _ => trouble,
-            }
-        })
     }
 
     /// Lets readers see a group, then keeps its promises.
@@ -301,18 +276,18 @@ impl Writer {
             catalog.ledger.appended += events;
             catalog.head = self.next_seq;
         }
-        self.move_head(group);
+        self.move_head(Recent { group, times });
         self.keep_promises(first_seq);
     }
 
-    fn move_head(&self, group: Group) {
-        self.shared.tail.push(group);
+    fn move_head(&self, recent: Recent) {
+        self.shared.tail.push(recent);
         self.shared.head_moved(self.next_seq);
     }
 
     fn keep_promises(&mut self, mut seq: u64) {
         self.shared.queue.release(self.taken.iter());
-        for Queued { batch, promise } in self.taken.drain(..) {
+        for Queued { batch, promise, .. } in self.taken.drain(..) {
             let first = Position { epoch: self.epoch, seq };
             seq += batch.entries.len() as u64;
             self.seen.note(&batch.fingerprints, batch.entries.received(), &*self.shared.vfs);
@@ -344,30 +319,5 @@ impl Writer {
             active.file.sync_data().map_err(failed)?;
         }
         Ok(())
-    }
-
-    /// Tries again while the disk is full.
-    fn until_space(
-        &mut self,
-        mut attempt: impl FnMut(&mut Self) -> Result<(), Trouble>,
-    ) -> Result<(), Stop> {
-        let first = self.config.full_retry;
-        let mut pause = first;
-        loop {
-            match attempt(self) {
-                Ok(()) => {
-                    self.shared.set_space(None);
-                    return Ok(());
-                }
-                Err(Trouble::Full(error)) => self.shared.set_space(Some(&error)),
-                Err(Trouble::Failed(doing, error)) => {
-                    return Err(Stop::Poison(format!("{doing} failed: {error}")));
-                }
-            }
-            if self.shared.queue.pause(pause) {
-                return Err(Stop::Closing);
-            }
-            pause = (pause * 2).min(first * 10);
-        }
     }
 }

@@ -1,3 +1,4 @@
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use logmon_core::{Event as _, Filter, Journal as _, Level, Log, Order, PageKey, Timestamp};
@@ -21,9 +22,9 @@ fn naive(events: &[(u64, Log)], search: &Search) -> Vec<u64> {
     let mut found: Vec<_> = events
         .iter()
         .filter(|(seq, log)| {
-            (search.from..search.to).contains(&log.timestamp)
-                && search.snapshot.is_none_or(|end| *seq < end)
-                && search.filter.matches(log)
+            (search.scope.from..search.scope.to).contains(&log.timestamp)
+                && search.scope.snapshot.is_none_or(|end| *seq < end)
+                && search.scope.filter.matches(log)
         })
         .map(|(seq, log)| PageKey { timestamp: log.timestamp, seq: *seq })
         .collect();
@@ -73,7 +74,8 @@ fn a_search() -> impl Strategy<Value = Search> {
             seconds => Timestamp::from_seconds(seconds, 0).unwrap(),
         };
         let mut search = Search::new(Filter::parse(filter).unwrap());
-        (search.from, search.to, search.order, search.limit) = (time(from), time(to), order, limit);
+        (search.scope.from, search.scope.to, search.order, search.limit) =
+            (time(from), time(to), order, limit);
         search
     })
 }
@@ -89,7 +91,7 @@ async fn all_pages(
     let mut late = late.iter();
     loop {
         let page = store.search(search.clone()).await.unwrap();
-        assert!(page.is_complete);
+        assert!(page.incomplete.is_none());
         assert!(page.hits.len() <= search.limit);
         let expected = naive(events, &search);
         let limit = search.limit.min(expected.len());
@@ -106,7 +108,7 @@ async fn all_pages(
             assert_eq!(same.key(), hit.key());
         }
         found.extend(seqs(&page));
-        search.snapshot.get_or_insert(page.head.seq);
+        search.scope.snapshot.get_or_insert(page.head.seq);
         search.after = page.hits.last().map(Hit::key).or(search.after);
         if !page.has_more || search.limit == 0 {
             return found;
@@ -119,7 +121,7 @@ async fn all_pages(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::effort::cases(96), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn finds_what_judging_every_event_finds(
@@ -144,7 +146,7 @@ proptest! {
             let store = JournalStore::new(journal);
             for mut search in searches {
                 let first = store.search(search.clone()).await.unwrap();
-                search.snapshot = Some(first.head.seq);
+                search.scope.snapshot = Some(first.head.seq);
                 let expected = naive(&events, &search);
                 let found = all_pages(&store, search.clone(), &mut events, &late).await;
                 if search.limit > 0 {
@@ -164,9 +166,9 @@ async fn a_search_without_time_finds_nothing_and_says_so() {
     }
     let store = JournalStore::new(journal);
     let mut search = Search::new(Filter::all());
-    search.budget = Duration::ZERO;
+    search.scope.budget = Duration::ZERO;
     let page = store.search(search).await.unwrap();
-    assert_eq!((page.hits.len(), page.is_complete, page.has_more), (0, false, true));
+    assert_eq!((page.hits.len(), page.incomplete.is_none(), page.has_more), (0, false, true));
     assert!(!page.stats.matched_exact);
 }
 
@@ -181,10 +183,10 @@ async fn a_search_that_broke_off_can_go_on() {
     let store = JournalStore::new(journal);
     for order in [Order::NewestFirst, Order::OldestFirst] {
         let mut search = Search::new(Filter::all());
-        (search.order, search.budget) = (order, Duration::ZERO);
+        (search.order, search.scope.budget) = (order, Duration::ZERO);
         let broken = store.search(search.clone()).await.unwrap();
         assert!(broken.scanned_to.is_some());
-        search.budget = Duration::from_secs(60);
+        search.scope.budget = Duration::from_secs(60);
         let whole = store.search(search.clone()).await.unwrap();
         assert_eq!((whole.hits.len(), whole.scanned_to), (20, None));
         search.after = broken.scanned_to;
@@ -206,14 +208,14 @@ async fn the_newest_page_does_not_look_at_everything() {
         let page = store.search(search).await.unwrap();
         assert_eq!(page.hits.len(), 5);
         assert!(page.stats.scanned_events < 30, "{:?}", page.stats);
-        assert!(!page.stats.matched_exact && page.has_more && page.is_complete);
+        assert!(!page.stats.matched_exact && page.has_more && page.incomplete.is_none());
     }
     let mut search = Search::new(Filter::parse("nothing").unwrap());
-    search.from = Timestamp::from_seconds(100, 0).unwrap();
-    search.to = Timestamp::from_seconds(103, 0).unwrap();
+    search.scope.from = Timestamp::from_seconds(100, 0).unwrap();
+    search.scope.to = Timestamp::from_seconds(103, 0).unwrap();
     let page = store.search(search).await.unwrap();
     assert_eq!(page.stats.scanned_events, 3, "{:?}", page.stats);
-    assert!(page.stats.matched_exact && page.is_complete);
+    assert!(page.stats.matched_exact && page.incomplete.is_none());
 }
 
 #[tokio::test]
@@ -221,7 +223,7 @@ async fn too_many_queries_are_refused_and_dropped_ones_make_room() {
     let journal = open(&MemoryVfs::new(), 1000);
     append(&journal, log(1, "x")).await;
     let store = JournalStore::with_max_queries(journal, 1);
-    let held = store.free.clone().try_acquire_owned().unwrap();
+    let held = store.desk.hold();
     match store.search(Search::new(Filter::all())).await {
         Err(QueryError::Busy { running }) => assert_eq!(running, 1),
         other => panic!("{other:?}"),
@@ -239,12 +241,9 @@ fn a_dropped_search_ends_at_its_next_block() {
         runtime.block_on(append(&journal, log(n, "x")));
     }
     let search = Search::new(Filter::all());
-    let page = scan::search(journal.view(), &search, &AtomicBool::new(true)).unwrap();
-    assert_eq!((page.stats.scanned_events, page.is_complete), (0, false));
-    let cancel = CancelOnDrop::default();
-    let flag = cancel.0.clone();
-    drop(cancel);
-    assert!(flag.load(Ordering::Relaxed));
+    let turn = query::Turn { crew: &query::Crew::of(1), cancel: &AtomicBool::new(true) };
+    let page = query::search(snapshot(&journal), &search, turn).unwrap();
+    assert_eq!((page.stats.scanned_events, page.incomplete.is_none()), (0, false));
 }
 
 #[tokio::test]

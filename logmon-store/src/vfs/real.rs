@@ -18,6 +18,18 @@ pub struct RealVfs {
 #[derive(Debug)]
 struct RealFile(File);
 
+/// A lock on a file, given back when this is dropped: closing the file is not enough while another
+/// thread starts a program, which has all open files until it begins.
+#[derive(Debug)]
+struct FileLock(File);
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Where that fails, closing the file still does it a moment later.
+        drop(self.0.unlock());
+    }
+}
+
 const LOCK_NAME: &str = "lock";
 
 impl RealVfs {
@@ -36,9 +48,32 @@ impl RealVfs {
         Ok(Self { dir })
     }
 
+    /// The directory at `dir`, to look at what is there: nothing is made.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be looked at.
+    pub fn existing(dir: impl Into<PathBuf>) -> io::Result<Self> {
+        let dir = dir.into();
+        if !fs::metadata(&dir)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self { dir })
+    }
+
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+}
+
+impl RealVfs {
+    /// The path of a file, which is no link and no device.
+    fn regular(&self, name: &str) -> io::Result<PathBuf> {
+        let path = self.dir.join(name);
+        if fs::symlink_metadata(&path)?.is_file() {
+            return Ok(path);
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
     }
 }
 
@@ -55,11 +90,12 @@ impl Vfs for RealVfs {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        let path = self.dir.join(name);
-        if !fs::symlink_metadata(&path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        Ok(Arc::new(RealFile(File::open(path)?)))
+        Ok(Arc::new(RealFile(File::open(self.regular(name)?)?)))
+    }
+
+    fn open_to_write(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
+        let mut options = OpenOptions::new();
+        Ok(Arc::new(RealFile(options.read(true).write(true).open(self.regular(name)?)?)))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -116,7 +152,7 @@ impl Vfs for RealVfs {
         }
         // The number is a courtesy: on a full disk the lock holds without it.
         drop(file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())));
-        Ok(Lock::new(file))
+        Ok(Lock::new(FileLock(file)))
     }
 
     fn now(&self) -> Timestamp {

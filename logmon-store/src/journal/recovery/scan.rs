@@ -7,7 +7,7 @@ use crate::journal::control::{Checkpoint, Record, RecordFault, SegmentInfo};
 use crate::journal::format::{self, FRAME_FIXED_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::journal::report::{Damage, DamageKind, OpenError};
 use crate::journal::segment::file_name;
-use crate::journal::walk::{Step, Walk, read_lenient};
+use crate::journal::walk::{Step, Walk, is_zero, read_lenient};
 use crate::vfs::VfsFile;
 
 /// What a segment holds.
@@ -37,19 +37,34 @@ impl Scan {
     ) -> Result<Self, OpenError> {
         let info =
             SegmentInfo::empty(header.number, header.epoch, header.first_seq, header.created);
+        Self::read_on(SegmentInfo { bytes: SEGMENT_HEADER_BYTES as u64, ..info }, file, len)
+    }
+
+    /// The same from where a segment ends as far as is known.
+    ///
+    /// # Errors
+    /// Something in it is intact and of a later version.
+    pub(super) fn read_on(
+        info: SegmentInfo,
+        file: &dyn VfsFile,
+        len: u64,
+    ) -> Result<Self, OpenError> {
         let mut scan = Self {
-            info: SegmentInfo { bytes: SEGMENT_HEADER_BYTES as u64, ..info },
+            info,
             checkpoint: None,
             records: Vec::new(),
             damages: Vec::new(),
             pending: Vec::new(),
             pending_events: 0,
         };
-        let range = (SEGMENT_HEADER_BYTES as u64, len);
-        let mut walk =
-            Walk::new(file, header.epoch, range, (header.first_seq, None)).with_payloads();
+        let range = (info.bytes, len);
+        let mut walk = Walk::new(file, info.epoch, range, (info.end_seq, None)).with_payloads();
         while let Some(step) = walk.step() {
             scan.take(step, &mut walk)?;
+        }
+        if is_zero(file, scan.info.bytes..len) {
+            // Room that was never written to.
+            scan.pending.clear();
         }
         scan.end();
         Ok(scan)
@@ -72,22 +87,23 @@ impl Scan {
                 self.suspend((from, to), events);
                 Ok(())
             }
-            Step::Frame { at, header } if !walk.is_payload_right(at, &header) => {
-                let events = u64::from(header.events);
-                self.suspend((at, at + header.total_len()), Some(events));
-                Ok(())
-            }
             Step::Frame { at, header } => {
+                let control = header.is_control.then(|| walk.payload(at, &header));
+                let is_right = control
+                    .as_ref()
+                    .map_or_else(|| walk.is_payload_right(at, &header), Option::is_some);
+                if !is_right {
+                    let events = u64::from(header.events);
+                    self.suspend((at, at + header.total_len()), Some(events));
+                    return Ok(());
+                }
                 self.confirm();
                 self.info.chain = format::chain(self.info.chain, header.crc);
                 self.info.bytes = at + header.total_len();
                 self.info.end_seq = header.end_seq();
                 self.info.add(u64::from(header.events), header.times, header.received);
                 self.info.closed = self.info.closed.max(header.received);
-                if header.is_control {
-                    self.take_control(at, &walk.payload(at, &header))?;
-                }
-                Ok(())
+                control.flatten().map_or(Ok(()), |payload| self.take_control(at, &payload))
             }
         }
     }

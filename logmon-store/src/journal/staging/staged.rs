@@ -14,9 +14,9 @@ use crate::journal::format::{
 };
 use crate::journal::segment::{Block, Blocks};
 use crate::journal::shared::Shared;
-use crate::journal::wire::Put as _;
 use crate::journal::writer::is_full;
 use crate::vfs::VfsFile;
+use crate::wire::Put as _;
 
 /// The most bytes of payload in a frame, or one longer entry, so that readers get on in steps.
 const FRAME_BYTES: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
@@ -109,6 +109,11 @@ impl Staged {
     /// The field maps its frames name, by their place here.
     pub(in crate::journal) fn maps(&self) -> &[Arc<FieldMap>] {
         &self.maps
+    }
+
+    /// Bytes it takes on the disk.
+    pub(in crate::journal) const fn bytes(&self) -> u64 {
+        self.reserved
     }
 
     pub(in crate::journal) fn name(&self) -> &str {

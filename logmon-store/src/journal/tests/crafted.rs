@@ -62,7 +62,7 @@ fn a_segment_of_forged_frame_beginnings_is_given_up_in_time() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::effort::cases(512), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn changed_bytes_with_right_checksums_do_no_harm(

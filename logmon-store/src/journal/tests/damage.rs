@@ -153,6 +153,22 @@ async fn a_lost_segment_is_reported_and_counted() {
     }
 }
 
+// The newest events are gone with their segment: a reader gets to the head all the same, and does
+// not ask for ever.
+#[tokio::test]
+async fn readers_get_past_lost_events_at_the_end() {
+    let vfs = many_segments(5).await;
+    drop(open(&vfs, small()));
+    vfs.take(&file_name(5)).unwrap();
+    let (journal, _) = open(&vfs, small());
+    assert_eq!(journal.head().seq, 6);
+    assert_eq!(messages(&journal).await, texts(0..4));
+    let at = Position { seq: 5, ..journal.oldest() };
+    let group = journal.read(at, 1 << 20).await.unwrap().unwrap();
+    assert_eq!((group.len(), group.end().seq), (0, 6));
+    assert!(journal.read(group.end(), 1 << 20).await.unwrap().is_none());
+}
+
 // the checkpoint of the newest segment is gone with it.
 #[tokio::test]
 async fn without_the_newest_checkpoint_older_ones_are_used() {
@@ -253,6 +269,33 @@ async fn a_later_version_is_refused_and_nothing_changed() {
         assert_eq!(segments(&vfs), std::slice::from_ref(&name));
         assert_eq!(vfs.content(&name).unwrap(), variant);
     }
+}
+
+/// S-024, R-099: a directory of some other program is refused, and nothing in it changed; a segment
+/// of ours is told apart, in whatever state.
+#[tokio::test]
+async fn the_directory_of_another_program_is_refused() {
+    let vfs = MemoryVfs::new();
+    let foreign =
+        b"SQLite format 3\0 and much more, longer than any header of ours would be".to_vec();
+    vfs.put(&file_name(1), foreign.clone());
+    vfs.put(&file_name(0x10), b"short".to_vec());
+    match DiskJournal::open_in(Arc::new(vfs.clone()), config()) {
+        Err(error @ OpenError::NotAJournal { .. }) => {
+            assert!(error.to_string().contains("use another directory"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(vfs.names(), [file_name(1), file_name(0x10)]);
+    assert_eq!(vfs.content(&file_name(1)).unwrap(), foreign);
+    // Beside segments of ours it is reported and left alone.
+    let (ours, name, _) = one_segment(2).await;
+    assert_ne!(name, file_name(0x10));
+    ours.put(&file_name(0x10), foreign.clone());
+    let (journal, report) = open(&ours, config());
+    assert_eq!(messages(&journal).await.len(), 2);
+    assert!(report.damages.iter().any(|damage| damage.file == file_name(0x10)), "{report:?}");
+    assert_eq!(ours.content(&file_name(0x10)).unwrap(), foreign);
 }
 
 //

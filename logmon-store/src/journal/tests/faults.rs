@@ -1,6 +1,7 @@
 //! Calls that fail.
 
 use super::*;
+use crate::effort;
 
 /// Appends until the journal refuses or all is done; gives what was promised.
 async fn append_all(journal: &DiskJournal, count: usize) -> Vec<String> {
@@ -16,6 +17,11 @@ async fn append_all(journal: &DiskJournal, count: usize) -> Vec<String> {
     promised
 }
 
+/// How many events the workload has.
+fn events() -> usize {
+    usize::try_from(effort::runs(20).min(80)).unwrap()
+}
+
 /// Each call of a workload fails once in turn, until there is none to fail any more.
 async fn each_call_fails(fault: Fault, check: impl AsyncFn(&DiskJournal, Vec<String>)) {
     for nth in 1.. {
@@ -29,7 +35,7 @@ async fn each_call_fails(fault: Fault, check: impl AsyncFn(&DiskJournal, Vec<Str
         let opened = DiskJournal::open_in(Arc::new(vfs.clone()), config.clone());
         let promised = match opened {
             Ok((journal, _)) => {
-                let promised = append_all(&journal, 20).await;
+                let promised = append_all(&journal, events()).await;
                 check(&journal, promised.clone()).await;
                 promised
             }
@@ -63,7 +69,7 @@ async fn a_full_disk_at_any_call_loses_and_refuses_nothing() {
     each_call_fails(Fault::Full, async |journal, promised| {
         let is_sync = matches!(journal.status().state, JournalState::Poisoned(_));
         // Only a sync that reports a full disk is final: what it has saved is unknown.
-        assert!(is_sync || promised.len() == 20, "{:?}", journal.status());
+        assert!(is_sync || promised.len() == events(), "{:?}", journal.status());
         assert_books_balance(journal).await;
     })
     .await;
@@ -76,7 +82,7 @@ async fn a_failing_medium_poisons_and_reading_goes_on() {
         let found = messages(journal).await;
         assert_eq!(found.last(), promised.last());
         assert_books_balance(journal).await;
-        if promised.len() < 20 {
+        if promised.len() < events() {
             assert!(matches!(journal.status().state, JournalState::Poisoned(_)));
             match journal.append(batch("more")).await {
                 Err(AppendError::Poisoned(text)) => assert!(text.contains("failed"), "{text}"),

@@ -67,7 +67,7 @@ async fn a_power_cut_in_any_call_loses_nothing_promised() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::effort::cases(64), failure_persistence: None, ..ProptestConfig::default() })]
 
     // S-009, S-010
     #[test]

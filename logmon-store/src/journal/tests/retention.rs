@@ -50,18 +50,21 @@ async fn a_removal_cut_short_is_finished_and_counted_once() {
             journal.append(batch(&format!("{n:0200}"))).await.unwrap();
         }
         drop(journal);
-        // The first five calls make the newest segment durable and begin another; a torn one is
-        // reported, which is not the matter here.
-        vfs.cut_at(nth, if nth <= 5 { 0 } else { nth as u64 - 1 });
+        vfs.cut_at(nth, nth as u64 - 1);
         let (journal, _) = open(&vfs, keep(6000));
         drop(journal);
         let Some(after) = vfs.cut_image() else {
-            assert!(nth > 5);
+            assert!(nth > 7);
             return;
         };
         for _ in 0..3 {
             let (journal, report) = open(&after, keep(u64::MAX));
-            assert_eq!(report.damages, [], "call {nth}");
+            // What was being written may be torn, which is not the matter here.
+            let tails = [DamageKind::TornTail, DamageKind::Stray];
+            assert!(
+                report.damages.iter().all(|damage| tails.contains(&damage.kind)),
+                "call {nth}: {report:?}"
+            );
             assert_eq!(journal.status().appended, 40);
             assert_books_balance(&journal).await;
             assert_eq!(segments(&after).len(), journal.status().segments, "call {nth}");

@@ -138,10 +138,10 @@ async fn chunks_outlive_their_segment_until_they_are_old() {
 async fn chunks_are_never_a_reason_to_stop() {
     let vfs = MemoryVfs::new();
     let journal = ten_chunks(&vfs, small()).await;
-    // The next create is that of the file.
-    vfs.fail(Call::Create, 1, Fault::Io);
+    // The next create is that of a segment, the one behind it that of the file.
+    vfs.fail(Call::Create, 2, Fault::Io);
     journal.append(chunk(10, 10)).await.unwrap();
-    vfs.fail(Call::Create, 3, Fault::Full);
+    vfs.fail(Call::Create, 4, Fault::Full);
     journal.append(chunk(11, 11)).await.unwrap();
     journal.append(chunk(12, 12)).await.unwrap();
     assert_eq!(journal.status().state, JournalState::Ok);

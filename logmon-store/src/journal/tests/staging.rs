@@ -496,7 +496,7 @@ async fn stagings_and_appends_at_once_keep_their_order() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::effort::cases(64), failure_persistence: None, ..ProptestConfig::default() })]
 
     // S-009, S-010: appends, messages, power cuts and openings in any order.
     #[test]

@@ -38,9 +38,7 @@ impl Writer {
         if self.shared.is_poisoned() {
             return Err(Stop::Closing);
         }
-        if self.active.is_none() {
-            self.until_space(Self::begin_segment)?;
-        }
+        self.make_room_for_message(staged.bytes())?;
         let maps = self.define(staged.maps())?;
         self.sync_dirty()?;
         let number = self.next_number;
@@ -105,14 +103,6 @@ impl Writer {
         Ok(numbers)
     }
 
-    /// The hash over the last segment with events, which the header of the next is to have.
-    fn chain_before_next(&self) -> u32 {
-        match &self.active {
-            Some(active) if !active.has_events => active.chain_before,
-            _ => self.chain,
-        }
-    }
-
     fn rename(&mut self, staged: Staged, number: u64) -> Result<(), Stop> {
         let vfs = self.shared.vfs.clone();
         let name = file_name(number);
@@ -123,7 +113,9 @@ impl Writer {
         staged.adopted();
         self.leave_chunks();
         // From here on a reader of the directory may find it behind the segment that was written.
-        self.active = None;
+        if let Some(mut before) = self.active.take() {
+            before.cut();
+        }
         vfs.sync_dir().map_err(|error| {
             Stop::Poison(format!("syncing the directory after naming {name} failed: {error}"))
         })

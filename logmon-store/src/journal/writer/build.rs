@@ -22,6 +22,8 @@ pub(super) struct Built {
     pub(super) times: (Timestamp, Timestamp),
     pub(super) received: Timestamp,
     pub(super) new_maps: Vec<Arc<FieldMap>>,
+    /// What is noted of cursors in front of the batches.
+    pub(super) records: Vec<Record>,
 }
 
 impl Writer {
@@ -43,7 +45,15 @@ impl Writer {
             times: (Timestamp::MAX, Timestamp::MIN),
             received: Timestamp::MIN,
             new_maps: Vec::new(),
+            records: self.take_changes(),
         };
+        if !built.records.is_empty() {
+            let records = std::mem::take(&mut built.records);
+            let at = (self.next_seq, self.shared.vfs.now());
+            let crc = control::write_frame(built.disk(), &records, self.epoch, at);
+            built.chain = chain(built.chain, crc);
+            built.records = records;
+        }
         let base = self.active.as_ref().map_or(0, |active| active.len);
         let seed = epoch_seed(self.epoch);
         let mut seq = self.next_seq;

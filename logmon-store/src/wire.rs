@@ -1,45 +1,67 @@
-//! Little-endian fields of headers and control records.
+//! Little-endian fields of headers, records and blocks.
 
 /// Takes fields off the front of bytes; `None` where they end too early.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    pub(super) fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+    /// What stands between a magic and the checksum at the end, if both are right.
+    pub(crate) fn checked(bytes: &'a [u8], magic: &[u8]) -> Option<Self> {
+        let (summed, crc) = bytes.split_last_chunk()?;
+        let rest = summed.strip_prefix(magic)?;
+        (crc32c::crc32c(summed) == u32::from_le_bytes(*crc)).then_some(Self(rest))
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
         let (head, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(head)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    #[inline]
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*head)
     }
 
-    pub(super) fn u8(&mut self) -> Option<u8> {
+    pub(crate) fn u8(&mut self) -> Option<u8> {
         self.array().map(u8::from_le_bytes)
     }
 
-    pub(super) fn u16(&mut self) -> Option<u16> {
+    pub(crate) fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
-    pub(super) fn i64(&mut self) -> Option<i64> {
+    pub(crate) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_le_bytes)
+    }
+
+    /// A text with its length before it.
+    pub(crate) fn text(&mut self) -> Option<String> {
+        let len = self.u32()? as usize;
+        String::from_utf8(self.bytes(len)?.to_vec()).ok()
     }
 
     /// A list with a count before it. What is reserved for it is bounded by the bytes that are
     /// there, not by the count.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         mut item: impl FnMut(&mut Self) -> Option<T>,
     ) -> Option<Vec<T>> {
@@ -53,8 +75,14 @@ impl<'a> Fields<'a> {
 }
 
 /// Appends fields to bytes.
-pub(super) trait Put {
+pub(crate) trait Put {
     fn put<const N: usize>(&mut self, bytes: [u8; N]);
+
+    /// A text with its length before it.
+    fn put_text(&mut self, text: &str);
+
+    /// The CRC-32C of all that is there.
+    fn put_crc(&mut self);
 
     fn put_u16(&mut self, value: u16) {
         self.put(value.to_le_bytes());
@@ -82,5 +110,15 @@ impl Put for Vec<u8> {
     #[inline]
     fn put<const N: usize>(&mut self, bytes: [u8; N]) {
         self.extend_from_slice(&bytes);
+    }
+
+    fn put_text(&mut self, text: &str) {
+        self.put_count(text.len());
+        self.extend_from_slice(text.as_bytes());
+    }
+
+    fn put_crc(&mut self) {
+        let crc = crc32c::crc32c(self);
+        self.put_u32(crc);
     }
 }
