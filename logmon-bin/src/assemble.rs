@@ -6,52 +6,50 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use logmon_core::{Hub, Journal as _, Store};
-use logmon_forward::{Handle, Listener, Snapshot, Stats};
-use logmon_store::{
-    DirQuarantine, DiskJournal, JournalConfig, JournalState, JournalStore, Retention,
-};
-use serde_json::{Value, json};
+use logmon_core::Hub;
+use logmon_forward::{Handle, Listener};
+use logmon_store::{DirQuarantine, DiskJournal, JournalConfig, Retention};
 use tokio::sync::watch;
 
-use crate::config::{Config, Durability, StoreKind};
+use crate::config::{Config, Durability};
 use crate::demo;
-use crate::http::{App, Guard, Health, Parts, Server};
-use crate::outputs::{OutputFigures, Outputs};
+use crate::figures::Figures;
+use crate::http::{App, Guard, Intake, Parts, Server};
+use crate::outputs::Outputs;
+use crate::store;
 
 /// Runs until a signal ends it.
 ///
 /// # Errors
 /// The data directory, the journal or an address cannot be had.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
-    let journal = Arc::new(open_journal(&config)?);
-    let quarantine = open_quarantine(&config)?;
+    // Whoever reads the addresses may send a signal at once, and the first file may be too large.
+    let signals = Signals::new()?;
+    let data = Data::open(&config)?;
+    let Data { journal, quarantine, .. } = data.clone();
     let outputs = Outputs::open(&config, &journal, &quarantine)?;
     let hub = Hub::following(journal.clone(), config.ring_bytes);
     let forward = bind_forward(&config, &journal, &quarantine)?;
-    let server = Server::bind(config.http.listen, config.http.max_connections)
-        .await
-        .with_context(|| format!("listening for HTTP on {} failed", config.http.listen))?;
+    let server = bind_http(&config).await?;
     let unix = config.forward.unix.as_ref().map(|unix| unix.path.clone());
     let addresses = Addresses { forward: forward.local_addr(), unix, http: server.local_addr()? };
     let (stop, stopped) = watch::channel(false);
-    let stats = forward.stats();
+    let (stats, intake) = (forward.stats(), Arc::<Intake>::default());
     let app = App::new(Parts {
         journal: journal.clone(),
         hub: hub.clone(),
-        store: store(&config, &journal),
+        store: data.store.queried(),
         fields: config.fields.clone(),
+        intake: intake.clone(),
         health: Arc::new(Figures {
+            intake,
             journal: journal.clone(),
             stats,
             quarantine,
             outputs: outputs.figures(),
+            store: data.store.local(),
         }),
-        guard: Guard {
-            hosts: config.http.hosts.clone(),
-            origins: config.http.origins.clone(),
-            is_loopback: addresses.http.ip().is_loopback(),
-        },
+        guard: guard(&config, addresses.http),
         cursor_key: cursor_key(&config.data_dir)?,
         max_body_bytes: config.http.max_body_bytes,
         shutdown: stopped.clone(),
@@ -64,8 +62,6 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let collecting = tokio::spawn(forward.run(ended(stopped.clone())));
     let serving = tokio::spawn(server.run(app, stopped.clone()));
     let demo = config.has_demo.then(|| tokio::spawn(demo::run(addresses.forward, ended(stopped))));
-    // Whoever reads the addresses may send a signal at once.
-    let signals = Signals::new()?;
     addresses.tell(&config.data_dir)?;
 
     signals.wait().await?;
@@ -82,12 +78,35 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     drop(forwarding.await);
     #[cfg(unix)]
     reloading.abort();
-    tokio::task::spawn_blocking(move || journal.close()).await.context("closing the journal")?;
+    tokio::task::spawn_blocking(move || data.close()).await.context("closing the journal")?;
     Addresses::forget(&config.data_dir);
     Ok(())
 }
 
-fn open_journal(config: &Config) -> anyhow::Result<DiskJournal> {
+/// What is on the disk.
+#[derive(Clone)]
+struct Data {
+    journal: Arc<DiskJournal>,
+    store: store::Opened,
+    quarantine: DirQuarantine,
+}
+
+impl Data {
+    fn open(config: &Config) -> anyhow::Result<Self> {
+        let found = store::find(config)?;
+        let journal = Arc::new(open_journal(config, found.end_seq())?);
+        let store = found.start(config, &journal)?;
+        Ok(Self { journal, store, quarantine: open_quarantine(config)? })
+    }
+
+    /// Makes durable what is not yet. Blocks.
+    fn close(&self) {
+        self.store.close();
+        self.journal.close();
+    }
+}
+
+fn open_journal(config: &Config, min_seq: u64) -> anyhow::Result<DiskJournal> {
     let folder = config.data_dir.join("journal");
     let mut settings = JournalConfig::default();
     settings.durability = match config.journal.durability {
@@ -99,7 +118,11 @@ fn open_journal(config: &Config) -> anyhow::Result<DiskJournal> {
     retention.max_bytes = config.journal.max_bytes;
     retention.max_age = config.journal.max_age;
     settings.retention = retention;
+    settings.min_seq = min_seq;
     settings.staging_max_bytes = config.journal.staging_max_bytes;
+    settings.history_bytes = config.journal.history_bytes.unwrap_or(u64::MAX);
+    settings.orphan_max_age = config.journal.orphan_max_age;
+    settings.max_commit_delay = config.journal.max_commit_delay;
     let (journal, report) = DiskJournal::open(&folder, settings)
         .with_context(|| format!("opening the journal in {} failed", folder.display()))?;
     for damage in &report.damages {
@@ -112,13 +135,6 @@ fn open_journal(config: &Config) -> anyhow::Result<DiskJournal> {
         "journal opened; an acknowledged event is as durable as this says"
     );
     Ok(journal)
-}
-
-fn store(config: &Config, journal: &Arc<DiskJournal>) -> Option<Arc<dyn Store>> {
-    match config.store {
-        StoreKind::Journal => Some(Arc::new(JournalStore::new(journal.clone()))),
-        StoreKind::None => None,
-    }
 }
 
 fn open_quarantine(config: &Config) -> anyhow::Result<DirQuarantine> {
@@ -145,6 +161,20 @@ fn bind_forward(
     Ok(listener.with_quarantine(Arc::new(quarantine.clone())))
 }
 
+async fn bind_http(config: &Config) -> anyhow::Result<Server> {
+    let address = config.http.listen;
+    let bound = Server::bind(address, config.http.max_connections).await;
+    bound.with_context(|| format!("listening for HTTP on {address} failed"))
+}
+
+fn guard(config: &Config, address: SocketAddr) -> Guard {
+    Guard {
+        hosts: config.http.hosts.clone(),
+        origins: config.http.origins.clone(),
+        is_loopback: address.ip().is_loopback(),
+    }
+}
+
 /// Reads the certificate of the listener again at every SIGHUP.
 #[cfg(unix)]
 fn reload(listener: Handle) -> anyhow::Result<impl Future<Output = ()>> {
@@ -161,97 +191,6 @@ fn reload(listener: Handle) -> anyhow::Result<impl Future<Output = ()>> {
                 Err(error) => tracing::warn!(%error, "reloading ended in a way it should not"),
             }
         }
-    })
-}
-
-/// What the journal and the listener say of themselves.
-struct Figures {
-    journal: Arc<DiskJournal>,
-    stats: Arc<Stats>,
-    quarantine: DirQuarantine,
-    outputs: Vec<OutputFigures>,
-}
-
-impl Health for Figures {
-    fn faults(&self) -> Vec<String> {
-        match self.journal.status().state {
-            JournalState::Ok => Vec::new(),
-            JournalState::Closed => vec!["the journal is closed".to_owned()],
-            JournalState::Full(what) => vec![format!("the disk of the journal is full: {what}")],
-            JournalState::Poisoned(what) => vec![format!("the disk of the journal failed: {what}")],
-            other => vec![format!("the journal takes nothing: {other:?}")],
-        }
-    }
-
-    fn figures(&self) -> Value {
-        let journal = self.journal.status();
-        let forward = self.stats.snapshot();
-        let quarantine = self.quarantine.status();
-        let outputs = self.outputs.iter().map(|output| output.json(self.journal.head().seq));
-        json!({
-            "journal": {
-                "bytes": journal.bytes,
-                "segments": journal.segments,
-                "queued_bytes": journal.queued_bytes,
-                "staged_bytes": journal.staged_bytes,
-                "oldest_seq": journal.oldest.seq.to_string(),
-                "appended": journal.appended,
-                "expired": {"age": journal.expired.by_age, "size": journal.expired.by_size},
-                "damaged": journal.damaged,
-                "fsyncs": journal.fsyncs,
-            },
-            "forward": forward_json(&forward),
-            "quarantine": {
-                "items": quarantine.items,
-                "bytes": quarantine.bytes,
-                "kept": quarantine.kept,
-                "expired": quarantine.expired,
-                "failed": quarantine.failed,
-            },
-            "outputs": outputs.collect::<Vec<_>>(),
-        })
-    }
-}
-
-fn forward_json(forward: &Snapshot) -> Value {
-    json!({
-        "connections": forward.connections,
-        "connections_open": forward.connections_open,
-        "connections_refused": forward.connections_refused,
-        "connections_denied": forward.connections_denied,
-        "connections_evicted": forward.connections_evicted,
-        "heartbeats": forward.heartbeats,
-        "udp_heartbeats": forward.udp_heartbeats,
-        "udp_limited": forward.udp_limited,
-        "tls_failed": forward.tls_failed,
-        "logins": forward.logins,
-        "logins_refused": forward.logins_refused,
-        "truncated": forward.truncated,
-        "bytes": forward.bytes,
-        "messages": forward.messages,
-        "events": forward.events,
-        "appended": forward.appended,
-        "deduplicated": forward.deduplicated,
-        "rejected_events": forward.rejected_events,
-        "rejected_acked": forward.rejected_acked,
-        "lost": forward.lost,
-        "unsettled": forward.unsettled,
-        "journal_busy": forward.journal_busy,
-        "duplicates_suppressed": forward.duplicates_suppressed,
-        "chunk_id_conflicts": forward.chunk_id_conflicts,
-        "acks_sent": forward.acks_sent,
-        "acks_dropped": forward.acks_dropped,
-        "extra_elements": forward.extra_elements,
-        "group_markers": forward.group_markers,
-        "groups_too_long": forward.groups_too_long,
-        "nested_batches": forward.nested_batches,
-        "signals_dropped": forward.signals_dropped,
-        "staged": forward.staged,
-        "metadata_too_late": forward.metadata_too_late,
-        "quarantined": forward.quarantined,
-        "quarantine_failed": forward.quarantine_failed,
-        "times_out_of_range": forward.times_out_of_range,
-        "rejected": forward.rejected,
     })
 }
 
@@ -321,7 +260,15 @@ struct Signals {
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
+    /// Whoever listens is not ended by it: a write beyond the limit on a file's size then fails
+    /// like any other, and is told.
+    #[cfg(target_os = "linux")]
+    _file_too_large: tokio::signal::unix::Signal,
 }
+
+/// SIGXFSZ, which has a number on every system and a name in none of the crates at hand.
+#[cfg(target_os = "linux")]
+const FILE_TOO_LARGE: i32 = 25;
 
 impl Signals {
     fn new() -> anyhow::Result<Self> {
@@ -329,8 +276,12 @@ impl Signals {
         {
             use tokio::signal::unix::{SignalKind, signal};
             let listen = |kind| signal(kind).context("listening for signals failed");
-            let terminate = listen(SignalKind::terminate())?;
-            Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
+            Ok(Self {
+                terminate: listen(SignalKind::terminate())?,
+                interrupt: listen(SignalKind::interrupt())?,
+                #[cfg(target_os = "linux")]
+                _file_too_large: listen(SignalKind::from_raw(FILE_TOO_LARGE))?,
+            })
         }
         #[cfg(not(unix))]
         Ok(Self {})

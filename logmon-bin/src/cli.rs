@@ -5,14 +5,21 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use logmon_store::repair::RepairError;
+use logmon_store::verify::VerifyError;
 
 use crate::config::{Config, ConfigError, RawConfig};
 
+mod export;
+mod mongo;
 mod quarantine;
+mod repair;
 mod run;
 mod search;
 mod send;
+mod stats;
 mod tail;
+mod verify;
 
 /// The command line or the configuration is wrong (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
@@ -39,8 +46,18 @@ enum Command {
     Tail(tail::TailArgs),
     /// Search stored events
     Search(search::SearchArgs),
+    /// Count stored events
+    Stats(stats::StatsArgs),
+    /// Look at what outputs have written to MongoDB
+    Mongo(mongo::MongoArgs),
     /// Look at what was refused, send it again or drop it
     Quarantine(quarantine::QuarantineArgs),
+    /// Check everything in a data directory, also while logmon runs on it
+    Verify(verify::VerifyArgs),
+    /// Show what would put a damaged data directory right, and do it
+    Repair(repair::RepairArgs),
+    /// Print every event that can still be read, oldest first, as JSON lines
+    Export(export::ExportArgs),
 }
 
 /// What `logmon run` can be told. Each option goes over the environment and the file.
@@ -58,7 +75,7 @@ struct RunArgs {
     /// Serve HTTP and the page here [default: 127.0.0.1:4000]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
-    /// Where to search: journal, or none for live only [default: journal]
+    /// What is searched: local, journal, or none for live only [default: local]
     #[arg(long, value_name = "KIND")]
     store: Option<String>,
     /// Make believable traffic through the Forward listener
@@ -96,6 +113,14 @@ struct ServerArgs {
     url: String,
 }
 
+/// Which data directory.
+#[derive(Clone, Debug, Args)]
+struct DataArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR", env = "LOGMON_DATA_DIR", default_value = "./logmon-data")]
+    data_dir: PathBuf,
+}
+
 /// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -107,16 +132,30 @@ pub(crate) fn main() -> ExitCode {
         Command::Send(args) => send::run(args),
         Command::Tail(args) => tail::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Mongo(args) => mongo::run(args),
         Command::Quarantine(args) => quarantine::run(args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Repair(args) => repair::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("logmon: {error:#}");
-            let is_usage = error.is::<ConfigError>();
+            let is_usage = error.is::<ConfigError>() || is_elsewhere(&error);
             ExitCode::from(if is_usage { EXIT_USAGE } else { EXIT_FAILURE })
         }
     }
+}
+
+/// Whether a command was pointed at a directory that is none of logmon's.
+fn is_elsewhere(error: &anyhow::Error) -> bool {
+    let verify = match error.downcast_ref() {
+        Some(RepairError::Verify(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    matches!(verify, Some(VerifyError::NoJournal(_)))
 }
 
 /// Prints help or what is wrong with the command line.

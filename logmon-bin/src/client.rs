@@ -48,6 +48,15 @@ impl Client {
         Ok(BufReader::new(body.into_reader()))
     }
 
+    /// An answer in JSON.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses.
+    pub(crate) fn json(&self, path: &str, pairs: &[(&str, &str)]) -> anyhow::Result<Value> {
+        let body = self.get(path, pairs, &[("Accept", "application/json")])?;
+        serde_json::from_reader(body.into_reader()).context("the answer of the server broke off")
+    }
+
     /// Opens a stream of server-sent events, behind `cursor` if there is one.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 mod forward;
 mod output;
 mod raw;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,8 +17,11 @@ use logmon_core::FieldMap;
 use logmon_forward::ListenerConfig;
 use logmon_store::{Keep, QuarantineConfig};
 
-pub(crate) use output::Output;
+pub(crate) use output::{Destination, Output};
 pub(crate) use raw::{RawConfig, nearest};
+pub(crate) use store::{Store, StoreKind};
+
+use store::younger;
 
 /// The most connections a listener can be told to hold.
 const MAX_CONNECTIONS: u32 = 1_000_000;
@@ -29,7 +33,7 @@ pub(crate) struct Config {
     /// How it listens and how it reads, all but the fields of records, which stand below.
     pub(crate) forward: ListenerConfig,
     pub(crate) http: Http,
-    pub(crate) store: StoreKind,
+    pub(crate) store: Store,
     pub(crate) journal: Journal,
     pub(crate) fields: Arc<FieldMap>,
     pub(crate) ring_bytes: usize,
@@ -50,15 +54,6 @@ pub(crate) struct Http {
     pub(crate) max_connections: u32,
 }
 
-/// Where events are kept to be searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StoreKind {
-    /// The journal itself.
-    Journal,
-    /// Nowhere: only live works.
-    None,
-}
-
 /// The journal on disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
@@ -66,6 +61,10 @@ pub(crate) struct Journal {
     pub(crate) max_bytes: u64,
     pub(crate) max_age: Option<Duration>,
     pub(crate) staging_max_bytes: u64,
+    /// What is kept of events that every cursor has passed; `None` for all that fits.
+    pub(crate) history_bytes: Option<u64>,
+    pub(crate) orphan_max_age: Duration,
+    pub(crate) max_commit_delay: Duration,
 }
 
 /// When an append counts as done.
@@ -107,13 +106,15 @@ impl Config {
             let problem = "the demonstration sends over plain TCP without a key";
             return Err(ConfigError::new("--demo", problem));
         }
+        let ceiling = raw.retention.check()?;
+        let store = raw.store.check(ceiling)?;
         let ring_bytes = size("live.ring_bytes", raw.live.ring_bytes.as_deref(), 16 << 20)?;
         Ok(Self {
             data_dir: raw.data_dir.unwrap_or_else(|| PathBuf::from("./logmon-data")),
             forward,
             http,
-            store: store_kind(raw.store.kind.as_deref())?,
-            journal: raw.journal.check()?,
+            journal: raw.journal.check(store.kind, ceiling)?,
+            store,
             fields: Arc::new(fields),
             ring_bytes,
             has_demo: raw.demo,
@@ -126,17 +127,6 @@ impl Config {
 /// Whether anybody can send over plain TCP.
 fn is_open(listener: &ListenerConfig) -> bool {
     listener.unix.is_none() && listener.tls.is_none() && listener.security.is_none()
-}
-
-fn store_kind(text: Option<&str>) -> Result<StoreKind, ConfigError> {
-    match text {
-        None | Some("journal") => Ok(StoreKind::Journal),
-        Some("none") => Ok(StoreKind::None),
-        Some(other) => Err(ConfigError::new(
-            "store.kind",
-            format!("`{other}` is not a store; expected journal or none"),
-        )),
-    }
 }
 
 impl raw::RawHttp {
@@ -172,7 +162,7 @@ impl raw::RawHttp {
 }
 
 impl raw::RawJournal {
-    fn check(self) -> Result<Journal, ConfigError> {
+    fn check(self, store: StoreKind, ceiling: Option<Duration>) -> Result<Journal, ConfigError> {
         let durability = match self.durability.as_deref() {
             None | Some("sync") => Durability::Sync,
             Some("none") => Durability::None,
@@ -191,9 +181,23 @@ impl raw::RawJournal {
         let max_bytes = bytes("journal.max_bytes", self.max_bytes.as_deref(), 10 << 30)?;
         let staging_max_bytes =
             bytes("journal.staging_max_bytes", self.staging_max_bytes.as_deref(), 8 << 30)?;
-        let max_age = self.max_age.as_deref().map(crate::units::duration).transpose();
-        let max_age = max_age.map_err(|problem| ConfigError::new("journal.max_age", problem))?;
-        Ok(Journal { durability, max_bytes, max_age, staging_max_bytes })
+        let max_age = younger(duration("journal.max_age", self.max_age.as_deref())?, ceiling);
+        // What is searched in the journal itself is no history.
+        let history_bytes = match (self.history_bytes.as_deref(), store) {
+            (None, StoreKind::Journal) => None,
+            (text, _) => Some(bytes("journal.history_bytes", text, 1 << 30)?),
+        };
+        let orphan_max_age = duration("journal.orphan_max_age", self.orphan_max_age.as_deref())?;
+        let delay = duration("journal.max_commit_delay", self.max_commit_delay.as_deref())?;
+        Ok(Journal {
+            durability,
+            max_bytes,
+            max_age,
+            staging_max_bytes,
+            history_bytes,
+            orphan_max_age: orphan_max_age.unwrap_or(Duration::from_secs(24 * 3600)),
+            max_commit_delay: delay.unwrap_or(Duration::from_millis(200)),
+        })
     }
 }
 
@@ -245,6 +249,11 @@ fn address(name: &str, text: Option<&str>, default: &str) -> Result<SocketAddr, 
 fn bytes(name: &str, text: Option<&str>, default: u64) -> Result<u64, ConfigError> {
     let Some(text) = text else { return Ok(default) };
     crate::units::bytes(text).map_err(|problem| ConfigError::new(name, problem))
+}
+
+fn duration(name: &str, text: Option<&str>) -> Result<Option<Duration>, ConfigError> {
+    let duration = text.map(crate::units::duration).transpose();
+    duration.map_err(|problem| ConfigError::new(name, problem))
 }
 
 fn size(name: &str, text: Option<&str>, default: usize) -> Result<usize, ConfigError> {

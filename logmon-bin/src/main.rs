@@ -5,8 +5,10 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod figures;
 mod http;
 mod outputs;
+mod store;
 mod terminal;
 mod units;
 

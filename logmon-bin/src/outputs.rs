@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use logmon_core::{Journal, Quarantine, Runner, RunnerConfig, RunnerStats};
+use logmon_core::{Journal, Quarantine, Runner, RunnerConfig, RunnerStats, Sink};
 use logmon_forward::Sender;
-use logmon_store::{DirQuarantine, DiskJournal, FileCursor};
-use serde_json::{Value, json};
+use logmon_store::mongo::MongoSink;
+use logmon_store::{DirQuarantine, DiskJournal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Output};
+use crate::config::{Config, Destination, Output};
+
+mod figures;
 
 /// After a failure of a cursor or of the journal a runner begins again so much later.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -25,41 +27,47 @@ pub(crate) struct Outputs(Vec<Running>);
 struct Running {
     name: String,
     runner: Runner,
-    sender: Sender,
+    writer: Writer,
+}
+
+/// What writes.
+#[derive(Clone)]
+enum Writer {
+    Forward(Sender),
+    MongoDb(MongoSink),
 }
 
 /// What an output counts.
 pub(crate) struct OutputFigures {
     name: String,
     runner: Arc<RunnerStats>,
-    sender: Sender,
+    writer: Writer,
 }
 
 impl Outputs {
     /// Opens the cursors; nothing is connected yet.
     ///
     /// # Errors
-    /// A cursor's folder cannot be made, or the settings of a sender contradict each other.
+    /// A cursor cannot be opened, or the settings of a sender contradict each other.
     pub(crate) fn open(
         config: &Config,
         journal: &Arc<DiskJournal>,
         quarantine: &DirQuarantine,
     ) -> anyhow::Result<Self> {
         let open = |output: &Output| {
-            let folder = config.data_dir.join("cursors");
-            let cursor = FileCursor::open(&folder, &output.name)
-                .with_context(|| format!("opening a cursor in {} failed", folder.display()))?;
-            let sender = Sender::new(output.sender.clone())
-                .with_context(|| format!("output `{}`", output.name))?;
+            let cursor =
+                journal.cursor(&format!("output.{}", output.name), output.hold).with_context(
+                    || format!("opening the cursor of output `{}` failed", output.name),
+                )?;
             let mut settings = RunnerConfig::default();
             settings.name.clone_from(&output.name);
             settings.start = output.start;
-            settings.retry = output.sender.retry;
+            let writer = Writer::of(output, journal, &mut settings)?;
             let journal: Arc<dyn Journal> = journal.clone();
             let quarantine: Arc<dyn Quarantine> = Arc::new(quarantine.clone());
-            let sink = Arc::new(sender.clone());
-            let runner = Runner::new(journal, sink, Arc::new(cursor), quarantine, settings);
-            Ok(Running { name: output.name.clone(), runner, sender })
+            let runner =
+                Runner::new(journal, writer.sink(), Arc::new(cursor), quarantine, settings);
+            Ok(Running { name: output.name.clone(), runner, writer })
         };
         Ok(Self(config.outputs.iter().map(open).collect::<anyhow::Result<_>>()?))
     }
@@ -68,7 +76,7 @@ impl Outputs {
         let figures = |output: &Running| OutputFigures {
             name: output.name.clone(),
             runner: output.runner.stats(),
-            sender: output.sender.clone(),
+            writer: output.writer.clone(),
         };
         self.0.iter().map(figures).collect()
     }
@@ -89,7 +97,9 @@ impl Running {
             () = self.watch() => {}
             () = self.drive(&stopped) => {}
         }
-        self.sender.close().await;
+        if let Writer::Forward(sender) = &self.writer {
+            sender.close().await;
+        }
     }
 
     /// Runs again after a failure.
@@ -126,33 +136,35 @@ impl Running {
     }
 }
 
-impl OutputFigures {
-    /// `head` is the number of the next event of the journal.
-    pub(crate) fn json(&self, head: u64) -> Value {
-        let (runner, sender) = (self.runner.figures(), self.sender.stats());
-        let failures: serde_json::Map<String, Value> = sender
-            .failures
-            .iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(kind, count)| (format!("{kind:?}").to_lowercase(), (*count).into()))
-            .collect();
-        json!({
-            "name": self.name,
-            "routed": runner.routed,
-            "delivered": runner.delivered,
-            "lag": runner.lag,
-            "quarantined": runner.quarantined,
-            "dropped": {"expired": runner.expired},
-            "retries": runner.retries,
-            "cursor_seq": runner.position.map(|position| position.seq.to_string()),
-            "behind": runner.position.map(|position| head.saturating_sub(position.seq)),
-            "chunks": sender.chunks,
-            "bytes": sender.bytes,
-            "resent": sender.resent,
-            "passed_through": sender.passed_through,
-            "connects": sender.connects,
-            "failures": failures,
-        })
+impl Writer {
+    /// Makes what the output is configured to be.
+    fn of(
+        output: &Output,
+        journal: &DiskJournal,
+        settings: &mut RunnerConfig,
+    ) -> anyhow::Result<Self> {
+        match &output.to {
+            Destination::Forward(config) => {
+                settings.retry = config.retry;
+                let sender = Sender::new((**config).clone());
+                Ok(Self::Forward(sender.with_context(|| format!("output `{}`", output.name))?))
+            }
+            Destination::MongoDb(mongo) => {
+                settings.retry = mongo.retry;
+                settings.window = mongo.window;
+                // About as many events as one command takes.
+                settings.group_bytes =
+                    (mongo.config.batch_documents * 250).clamp(64 << 10, 1 << 20);
+                Ok(Self::MongoDb(MongoSink::new(mongo.config.clone(), journal.head().seq)))
+            }
+        }
+    }
+
+    fn sink(&self) -> Arc<dyn Sink> {
+        match self {
+            Self::Forward(sender) => Arc::new(sender.clone()),
+            Self::MongoDb(sink) => Arc::new(sink.clone()),
+        }
     }
 }
 

@@ -59,9 +59,50 @@ pub(crate) fn safe(text: &str) -> String {
     out
 }
 
+/// The columns of the terminal; 80 where standard output is none.
+pub(crate) fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    columns.or_else(|| Some(usize::from(terminal_size::terminal_size()?.0.0))).unwrap_or(80)
+}
+
+/// How many columns a text takes.
+pub(crate) fn columns(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
+/// The text in exactly so many columns: cut, or filled up with blanks.
+pub(crate) fn fitted(text: &str, length: usize) -> String {
+    let mut out = String::new();
+    let mut left = length;
+    let is_long = columns(text) > length;
+    for c in text.chars() {
+        let wide = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+        if is_long && wide + 1 > left {
+            break;
+        }
+        out.push(c);
+        left -= wide;
+    }
+    if is_long && left > 0 {
+        out.push('…');
+        left -= 1;
+    }
+    out.extend(std::iter::repeat_n(' ', left));
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_fits_its_column() {
+        assert_eq!(fitted("ab", 4), "ab  ");
+        assert_eq!(fitted("abcdef", 4), "abc…");
+        assert_eq!(fitted("決済サービス", 5), "決済…");
+        assert_eq!(fitted("決済サービス", 4), "決… ");
+        assert_eq!(fitted("", 0), "");
+    }
 
     ///
     #[test]

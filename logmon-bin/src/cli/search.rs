@@ -50,6 +50,7 @@ pub(super) fn run(args: &SearchArgs) -> anyhow::Result<()> {
     let client = Client::new(&args.server.url);
     let query = args.query.join(" ");
     let (mut left, mut cursor, mut lines) = (args.limit, None::<String>, Vec::new());
+    let mut is_damaged = false;
     while left > 0 {
         let limit = left.min(PAGE).to_string();
         let mut pairs = vec![
@@ -66,12 +67,16 @@ pub(super) fn run(args: &SearchArgs) -> anyhow::Result<()> {
         // A page that ran out of time goes on where its looking ended, also where it found nothing.
         let is_stuck = lines.len() == before && next == cursor;
         cursor = next;
+        is_damaged |= end.get("reason").and_then(serde_json::Value::as_str) == Some("damaged");
         if cursor.is_none() || is_stuck {
-            if end.get("complete") == Some(&serde_json::Value::Bool(false)) {
+            if end.get("reason").and_then(serde_json::Value::as_str) == Some("timeout") {
                 eprintln!("logmon: the search took too long; what follows is a part of the answer");
             }
             break;
         }
+    }
+    if is_damaged {
+        eprintln!("logmon: a part of the store cannot be read; events in it are not shown");
     }
     // The newest are asked for, so that a limit keeps them; they are read like a file, down.
     let mut out = terminal::output();

@@ -1,83 +1,61 @@
 //! Outputs: what was typed, and what it means.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use logmon_core::StartAt;
 use logmon_forward::SenderConfig;
-use logmon_forward::handshake::{ClientSecurity, Secret};
-use logmon_forward::sender::{Address, Compression, HeartbeatKind, Metadata, Peer, Server};
-use logmon_forward::tls::ClientTls;
+use logmon_store::{HoldConfig, OnLag};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::raw::RawSecret;
-use super::{ConfigError, forward, size};
+use super::ConfigError;
+
+mod forward;
+mod mongodb;
+
+pub(crate) use mongodb::Mongo;
 
 /// An output, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     /// Names its cursor, so it stays with it when other settings change.
     pub(crate) name: String,
-    pub(crate) sender: SenderConfig,
     pub(crate) start: StartAt,
+    /// What holds when it is behind.
+    pub(crate) hold: HoldConfig,
+    pub(crate) to: Destination,
 }
 
+/// Where an output writes to.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    Forward(Box<SenderConfig>),
+    MongoDb(Box<Mongo>),
+}
+
+/// An output as it was typed: which keys it may have depends on its kind.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct RawOutput {
+#[serde(transparent)]
+pub(crate) struct RawOutput(toml::Table);
+
+/// What all kinds have.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Common {
     name: Option<String>,
     kind: Option<String>,
-    to: Option<String>,
-    servers: Vec<RawServer>,
-    require_ack: Option<bool>,
-    ack_response_timeout: Option<String>,
-    compress: Option<String>,
-    tls: Option<RawTls>,
-    security: Option<RawSecurity>,
-    heartbeat: Option<String>,
-    max_in_flight_bytes: Option<String>,
-    retry_wait: Option<String>,
-    retry_max_interval: Option<String>,
     from: Option<String>,
-    metadata: Option<String>,
-    peer: Option<String>,
+    required: bool,
+    max_lag: Option<MaxLag>,
+    on_lag: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawServer {
-    host: Option<String>,
-    port: Option<u16>,
-    weight: Option<u32>,
-    standby: bool,
-    name: Option<String>,
-    shared_key: Option<RawSecret>,
-    shared_key_file: Option<PathBuf>,
-    username: Option<String>,
-    password: Option<RawSecret>,
-    password_file: Option<PathBuf>,
-}
+const COMMON: [&str; 6] = ["name", "kind", "from", "required", "max_lag", "on_lag"];
 
-/// TLS towards servers.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawTls {
-    ca: Option<PathBuf>,
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-    key_passphrase: Option<RawSecret>,
-    key_passphrase_file: Option<PathBuf>,
-    server_name: Option<String>,
-    insecure: bool,
-}
-
-/// What all servers without their own have to know.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawSecurity {
-    self_hostname: Option<String>,
-    shared_key: Option<RawSecret>,
-    shared_key_file: Option<PathBuf>,
+/// One limit or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum MaxLag {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// Checks all outputs; no two have one name.
@@ -99,7 +77,9 @@ pub(super) fn check_all(raw: Vec<RawOutput>) -> Result<Vec<Output>, ConfigError>
 
 impl RawOutput {
     fn check(self) -> Result<Output, ConfigError> {
-        let name = self.name.clone().unwrap_or_else(|| "forward".to_owned());
+        let (common, own) = self.split()?;
+        let kind = common.kind.as_deref();
+        let name = common.name.unwrap_or_else(|| kind.unwrap_or("forward").to_owned());
         let is_plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_".contains(&c);
         if name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain) {
             let problem = format!(
@@ -109,179 +89,75 @@ impl RawOutput {
         }
         let place = format!("output `{name}`");
         let fail = |problem: String| ConfigError::new(place.clone(), problem);
-        match self.kind.as_deref() {
-            Some("forward") => {}
-            Some(other) => {
-                return Err(fail(format!("kind `{other}` is not known; expected forward")));
-            }
-            None => return Err(fail("kind is missing; expected forward".to_owned())),
-        }
-        let start = match self.from.as_deref() {
+        let start = match common.from.as_deref() {
             None | Some("now") => StartAt::Now,
             Some("oldest") => StartAt::Oldest,
             Some(other) => return Err(fail(format!("from `{other}` is not now or oldest"))),
         };
-        let sender = self.sender(&place)?;
-        Ok(Output { name, sender, start })
-    }
-
-    fn sender(self, place: &str) -> Result<SenderConfig, ConfigError> {
-        let fail = |problem: String| ConfigError::new(place, problem);
-        let mut config = SenderConfig::default();
-        config.require_ack = self.require_ack.unwrap_or(true);
-        let set = |slot: &mut Duration, text: Option<&str>, key: &str| match text {
-            None => Ok(()),
-            Some(text) => crate::units::duration(text)
-                .map(|duration| *slot = duration)
-                .map_err(|problem| fail(format!("{key}: {problem}"))),
-        };
-        set(&mut config.ack_timeout, self.ack_response_timeout.as_deref(), "ack_response_timeout")?;
-        set(&mut config.retry.first, self.retry_wait.as_deref(), "retry_wait")?;
-        set(&mut config.retry.most, self.retry_max_interval.as_deref(), "retry_max_interval")?;
-        config.compression = match self.compress.as_deref() {
-            None | Some("none") => Compression::None,
-            Some("gzip") => Compression::gzip(),
-            Some("zstd") => Compression::zstd(),
+        let hold = hold(common.required, common.max_lag, common.on_lag.as_deref()).map_err(fail)?;
+        let to = match kind {
+            Some("forward") => {
+                let raw: forward::RawForwardOutput = read(own, &place)?;
+                Destination::Forward(Box::new(raw.check(&place)?))
+            }
+            Some("mongodb") => {
+                let raw: mongodb::RawMongo = read(own, &place)?;
+                Destination::MongoDb(Box::new(raw.check(&place)?))
+            }
             Some(other) => {
-                return Err(fail(format!("compress `{other}` is not none, gzip or zstd")));
+                let problem = format!("kind `{other}` is not known; expected forward or mongodb");
+                return Err(fail(problem));
             }
+            None => return Err(fail("kind is missing; expected forward or mongodb".to_owned())),
         };
-        config.heartbeat.kind = match self.heartbeat.as_deref() {
-            None | Some("transport") => HeartbeatKind::Transport,
-            Some("udp") => HeartbeatKind::Udp,
-            Some("none") => HeartbeatKind::None,
-            Some(other) => {
-                return Err(fail(format!("heartbeat `{other}` is not transport, udp or none")));
-            }
-        };
-        config.peer = match self.peer.as_deref() {
-            None | Some("any") => Peer::Any,
-            Some("fluentbit") => Peer::FluentBit,
-            Some("logmon") => Peer::Logmon,
-            Some(other) => {
-                return Err(fail(format!("peer `{other}` is not any, fluentbit or logmon")));
-            }
-        };
-        config.metadata = match self.metadata.as_deref() {
-            None => None,
-            Some("drop") => Some(Metadata::Drop),
-            Some("keep") => Some(Metadata::Keep),
-            Some(text) => {
-                let key = text.strip_prefix("inject(").and_then(|rest| rest.strip_suffix(')'));
-                let key = key.filter(|key| !key.is_empty()).ok_or_else(|| {
-                    fail(format!("metadata `{text}` is not drop, keep or inject(KEY)"))
-                })?;
-                Some(Metadata::Inject(key.into()))
-            }
-        };
-        let in_flight = self.max_in_flight_bytes.as_deref();
-        config.max_in_flight_bytes =
-            size(&format!("{place}: max_in_flight_bytes"), in_flight, config.max_in_flight_bytes)?;
-        config.tls = self.tls.map(|tls| tls.client(place)).transpose()?;
-        let security = self.security.unwrap_or_default();
-        config.security = security.client(place)?;
-        config.servers = servers(self.to.as_deref(), self.servers, (&security, place))?;
-        Ok(config)
+        Ok(Output { name, start, hold, to })
+    }
+
+    /// What every output has, and what is the kind's own.
+    fn split(self) -> Result<(Common, toml::Table), ConfigError> {
+        let (common, own): (toml::Table, toml::Table) =
+            self.0.into_iter().partition(|(key, _)| COMMON.contains(&key.as_str()));
+        Ok((read(common, "output")?, own))
     }
 }
 
-fn servers(
-    to: Option<&str>,
-    servers: Vec<RawServer>,
-    (security, place): (&RawSecurity, &str),
-) -> Result<Vec<Server>, ConfigError> {
-    let fail = |problem: String| ConfigError::new(place, problem);
-    match (to, servers.is_empty()) {
-        (None, false) => servers.into_iter().map(|server| server.check(security, place)).collect(),
-        (Some(to), true) => {
-            let address: Address = to.parse().map_err(|error| fail(format!("to: {error}")))?;
-            Ok(vec![Server::new(address)])
+fn read<T: DeserializeOwned>(table: toml::Table, place: &str) -> Result<T, ConfigError> {
+    table.try_into().map_err(|error: toml::de::Error| ConfigError::new(place, error.message()))
+}
+
+/// What holds for an output that is behind: without a word of it, the oldest events go, unless it
+/// is required.
+fn hold(
+    required: bool,
+    max_lag: Option<MaxLag>,
+    on_lag: Option<&str>,
+) -> Result<HoldConfig, String> {
+    let on_lag = match (on_lag, required) {
+        (Some("block"), _) | (None, true) => OnLag::Block,
+        (Some("drop_oldest") | None, false) => OnLag::DropOldest,
+        (Some("drop_oldest"), true) => {
+            return Err("required and on_lag = \"drop_oldest\" contradict each other".to_owned());
         }
-        (Some(_), false) => Err(fail("to and servers exclude each other".to_owned())),
-        (None, true) => Err(fail("there is neither to nor servers".to_owned())),
-    }
-}
-
-impl RawServer {
-    fn check(self, security: &RawSecurity, place: &str) -> Result<Server, ConfigError> {
-        let fail = |problem: String| ConfigError::new(place, problem);
-        let host = self.host.ok_or_else(|| fail("a server has no host".to_owned()))?;
-        let mut address: Address =
-            host.parse().map_err(|error| fail(format!("servers.host: {error}")))?;
-        if let (Address::Tcp { port, .. }, Some(wanted)) = (&mut address, self.port) {
-            *port = wanted;
+        (Some(other), _) => {
+            return Err(format!("on_lag `{other}` is not known; expected block or drop_oldest"));
         }
-        let mut server = Server::new(address);
-        server.name = self.name;
-        server.standby = self.standby;
-        server.weight = self.weight.unwrap_or(server.weight);
-        let has_own =
-            self.shared_key.is_some() || self.shared_key_file.is_some() || self.username.is_some();
-        if has_own {
-            let own =
-                secret(self.shared_key, self.shared_key_file.as_deref(), (place, "shared_key"))?;
-            let shared = own.map_or_else(|| security.key(place), |key| Ok(Some(key)))?;
-            let shared_key = shared
-                .ok_or_else(|| fail("a server with a username has no shared_key".to_owned()))?;
-            let password =
-                secret(self.password, self.password_file.as_deref(), (place, "password"))?;
-            server.security = Some(ClientSecurity {
-                self_hostname: security.hostname(place)?,
-                shared_key,
-                username: self.username.unwrap_or_default(),
-                password: password.unwrap_or_default(),
-            });
+    };
+    let mut hold = HoldConfig::new(on_lag);
+    let limits = match max_lag {
+        None => Vec::new(),
+        Some(MaxLag::One(text)) => vec![text],
+        Some(MaxLag::Several(texts)) => texts,
+    };
+    for text in limits {
+        if let Ok(age) = crate::units::duration(&text) {
+            hold.max_lag_age = Some(age);
+        } else if let Ok(bytes) = crate::units::bytes(&text) {
+            hold.max_lag_bytes = Some(bytes);
+        } else {
+            return Err(format!(
+                "max_lag `{text}` is neither a duration such as 6h nor a size such as 10GiB"
+            ));
         }
-        Ok(server)
     }
-}
-
-impl RawSecurity {
-    fn hostname(&self, place: &str) -> Result<String, ConfigError> {
-        self.self_hostname
-            .clone()
-            .filter(|name| !name.is_empty())
-            .ok_or_else(|| ConfigError::new(place, "security.self_hostname is missing"))
-    }
-
-    fn key(&self, place: &str) -> Result<Option<Secret>, ConfigError> {
-        let (text, file) = (self.shared_key.clone(), self.shared_key_file.as_deref());
-        secret(text, file, (place, "security.shared_key"))
-    }
-
-    fn client(&self, place: &str) -> Result<Option<ClientSecurity>, ConfigError> {
-        let Some(shared_key) = self.key(place)? else { return Ok(None) };
-        Ok(Some(ClientSecurity {
-            self_hostname: self.hostname(place)?,
-            shared_key,
-            username: String::new(),
-            password: Secret::default(),
-        }))
-    }
-}
-
-impl RawTls {
-    fn client(self, place: &str) -> Result<ClientTls, ConfigError> {
-        let typed = self.key_passphrase;
-        let file = self.key_passphrase_file.as_deref();
-        let tls = ClientTls {
-            ca: self.ca,
-            cert: self.cert,
-            key: self.key,
-            server_name: self.server_name,
-            insecure: self.insecure,
-            key_passphrase: secret(typed, file, (place, "tls.key_passphrase"))?,
-        };
-        tls.connector().map_err(|error| ConfigError::new(place, format!("tls: {error}")))?;
-        Ok(tls)
-    }
-}
-
-/// A secret that stands in the settings or in a file of its own.
-fn secret(
-    text: Option<RawSecret>,
-    file: Option<&Path>,
-    (place, key): (&str, &str),
-) -> Result<Option<Secret>, ConfigError> {
-    forward::secret(&format!("{place}: {key}"), text, file)
+    Ok(hold)
 }

@@ -22,6 +22,7 @@ pub(crate) struct RawConfig {
     pub(crate) forward: RawForward,
     pub(crate) http: RawHttp,
     pub(crate) store: RawStore,
+    pub(crate) retention: RawRetention,
     pub(crate) journal: RawJournal,
     pub(crate) fields: RawFields,
     pub(crate) live: RawLive,
@@ -44,6 +45,16 @@ pub(crate) struct RawHttp {
 #[serde(default)]
 pub(crate) struct RawStore {
     pub(crate) kind: Option<String>,
+    pub(crate) max_bytes: Option<String>,
+    pub(crate) max_age: Option<String>,
+    pub(crate) partition_bytes: Option<String>,
+    pub(crate) max_queries: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawRetention {
+    pub(crate) max_age: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -53,6 +64,9 @@ pub(crate) struct RawJournal {
     pub(crate) max_bytes: Option<String>,
     pub(crate) max_age: Option<String>,
     pub(crate) staging_max_bytes: Option<String>,
+    pub(crate) history_bytes: Option<String>,
+    pub(crate) orphan_max_age: Option<String>,
+    pub(crate) max_commit_delay: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -86,6 +100,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "forward",
             "http",
             "store",
+            "retention",
             "journal",
             "fields",
             "live",
@@ -109,8 +124,20 @@ const KEYS: &[(&str, &[&str])] = &[
             "insecure_no_auth",
         ],
     ),
-    ("store", &["kind"]),
-    ("journal", &["durability", "max_bytes", "max_age", "staging_max_bytes"]),
+    ("store", &["kind", "max_bytes", "max_age", "partition_bytes", "max_queries"]),
+    ("retention", &["max_age"]),
+    (
+        "journal",
+        &[
+            "durability",
+            "max_bytes",
+            "max_age",
+            "staging_max_bytes",
+            "history_bytes",
+            "orphan_max_age",
+            "max_commit_delay",
+        ],
+    ),
     ("fields", &["level", "message", "source"]),
     ("live", &["ring_bytes"]),
     ("quarantine", &["max_bytes", "max_item_bytes", "keep"]),
@@ -260,6 +287,8 @@ fn lay_over(table: &mut toml::Table, name: &str, value: String) -> Result<(), Co
                 list.extend(more);
             }
         }
+        "MONGODB_URI" if value.is_empty() => {}
+        "MONGODB_URI" => write_to_mongodb(table, value),
         "LOGMON_DATA_DIR" => {
             table.insert("data_dir".to_owned(), toml::Value::String(value));
         }
@@ -283,6 +312,30 @@ fn lay_over(table: &mut toml::Table, name: &str, value: String) -> Result<(), Co
     Ok(())
 }
 
+/// The first system's way to say where events go: an output that must lose nothing. One of this kind
+/// that the file has takes the connection string where it names none.
+fn write_to_mongodb(table: &mut toml::Table, uri: String) {
+    let outputs = table.entry("output").or_insert_with(|| toml::Value::Array(Vec::new()));
+    // Anything else is refused when it is read.
+    let toml::Value::Array(outputs) = outputs else { return };
+    let is_one =
+        |output: &toml::Table| output.get("kind").and_then(toml::Value::as_str) == Some("mongodb");
+    let mut known =
+        outputs.iter_mut().filter_map(toml::Value::as_table_mut).filter(|one| is_one(one));
+    if let Some(known) = known.next() {
+        if !known.contains_key("uri") && !known.contains_key("uri_file") {
+            known.insert("uri".to_owned(), toml::Value::String(uri));
+        }
+        return;
+    }
+    let mut output = toml::Table::new();
+    for (key, value) in [("kind", "mongodb"), ("from", "oldest"), ("uri", &uri)] {
+        output.insert(key.to_owned(), toml::Value::String(value.to_owned()));
+    }
+    output.insert("required".to_owned(), toml::Value::Boolean(true));
+    outputs.push(toml::Value::Table(output));
+}
+
 /// The value in the type its key wants.
 fn typed(section: &str, key: &str, value: String) -> toml::Value {
     let list = |value: &str| {
@@ -293,7 +346,10 @@ fn typed(section: &str, key: &str, value: String) -> toml::Value {
         ("fields", _) | ("http", "cors_origins" | "hosts") | ("forward", "allow" | "deny") => {
             list(&value)
         }
-        (_, key) if key == "max_connections" || forward::NUMBERS.contains(&key) => {
+        (_, key)
+            if matches!(key, "max_connections" | "max_queries")
+                || forward::NUMBERS.contains(&key) =>
+        {
             value.parse().map_or(toml::Value::String(value), toml::Value::Integer)
         }
         (_, key) if key == "insecure_no_auth" || forward::SWITCHES.contains(&key) => {

@@ -1,6 +1,9 @@
 use logmon_core::TimeUnit;
 use logmon_forward::DedupeMode;
 
+use logmon_store::mongo::{Capped, Collection, DotsAndDollars, WriteConcern};
+use logmon_store::{HoldConfig, OnLag};
+
 use super::*;
 
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
@@ -20,7 +23,7 @@ fn nothing_typed_is_the_default() {
     assert_eq!(config.forward.listen.to_string(), "127.0.0.1:24224");
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:4000");
     assert_eq!(config.data_dir, PathBuf::from("./logmon-data"));
-    assert_eq!(config.store, StoreKind::Journal);
+    assert_eq!(config.store.kind, StoreKind::Local);
     assert_eq!(config.journal.durability, Durability::Sync);
 }
 
@@ -110,7 +113,7 @@ fn tells_what_is_wrong() {
         ),
         (
             "[store]\nkind = \"mysql\"",
-            "store.kind: `mysql` is not a store; expected journal or none",
+            "store.kind: `mysql` is not a store; expected local, journal or none",
         ),
         (
             "[http]\ncors_origins = [\"*\"]",
@@ -189,6 +192,8 @@ fn reads_outputs_and_the_quarantine() {
         kind = "forward"
         to = "logs.example.org:24225"
         from = "oldest"
+        required = true
+        max_lag = ["6h", "10GiB"]
         compress = "zstd"
         peer = "logmon"
         ack_response_timeout = "190s"
@@ -209,24 +214,126 @@ fn reads_outputs_and_the_quarantine() {
     let [central, other] = &*config.outputs else { panic!("{:?}", config.outputs) };
     assert_eq!((&*central.name, &*other.name), ("central", "forward"));
     assert_eq!(central.start, logmon_core::StartAt::Oldest);
-    assert_eq!(central.sender.ack_timeout, Duration::from_secs(190));
-    assert!(central.sender.require_ack && !other.sender.require_ack);
-    let [a, b] = &*other.sender.servers else { panic!("{:?}", other.sender.servers) };
+    let mut hold = HoldConfig::new(OnLag::Block);
+    hold.max_lag_age = Some(Duration::from_secs(6 * 3600));
+    hold.max_lag_bytes = Some(10 << 30);
+    assert_eq!((central.hold, other.hold), (hold, HoldConfig::new(OnLag::DropOldest)));
+    let (Destination::Forward(central), Destination::Forward(other)) = (&central.to, &other.to)
+    else {
+        panic!("{:?}", config.outputs)
+    };
+    assert_eq!(central.ack_timeout, Duration::from_secs(190));
+    assert!(central.require_ack && !other.require_ack);
+    let [a, b] = &*other.servers else { panic!("{:?}", other.servers) };
     assert_eq!((a.weight, a.standby, b.weight, b.standby), (60, false, 0, true));
     assert_eq!(b.security.as_ref().unwrap().username, "u");
     assert!(!format!("{config:?}").contains("hidden"), "secrets are not shown");
 }
 
 #[test]
+fn reads_an_output_to_mongodb() {
+    let config = load(
+        r#"
+        [[output]]
+        kind = "mongodb"
+        uri = "mongodb://user:hidden@db/audit"
+        collection = "events"
+        write_concern = 2
+        journaled = false
+        expire_after = "30d"
+        capped_size = "1GiB"
+        keys = "keep"
+        window = 2
+        required = true
+        "#,
+        &[],
+    )
+    .unwrap();
+    let [output] = &*config.outputs else { panic!("{:?}", config.outputs) };
+    assert_eq!((&*output.name, output.hold), ("mongodb", HoldConfig::new(OnLag::Block)));
+    let Destination::MongoDb(mongo) = &output.to else { panic!("{output:?}") };
+    assert_eq!(mongo.window, 2);
+    let settings = &mongo.config;
+    assert_eq!(settings.collection, Collection::Named("events".to_owned()));
+    assert_eq!(settings.write_concern, WriteConcern { servers: Some(2), journal: false });
+    assert_eq!(settings.capped, Some(Capped { bytes: 1 << 30, documents: None }));
+    assert_eq!(settings.expire_after, Some(Duration::from_secs(30 * 86_400)));
+    assert_eq!(settings.keys, DotsAndDollars::Keep);
+    assert!(!format!("{config:?}").contains("hidden"), "secrets are not shown");
+}
+
+/// The environment of the first system is enough.
+#[test]
+fn mongodb_uri_is_an_output() {
+    let environment = [("MONGODB_URI", "mongodb://mongodb:27017/logs")];
+    let config = load("", &environment).unwrap();
+    let [output] = &*config.outputs else { panic!("{:?}", config.outputs) };
+    assert_eq!((&*output.name, output.start), ("mongodb", logmon_core::StartAt::Oldest));
+    assert_eq!(output.hold, HoldConfig::new(OnLag::Block));
+    assert!(format!("{:?}", output.to).contains("mongodb:27017/logs"));
+    // Settings of the file stay, and lack nothing but the address.
+    let text = "[[output]]\nkind = \"mongodb\"\ncollection = \"events\"\n";
+    let config = load(text, &environment).unwrap();
+    let [output] = &*config.outputs else { panic!("{:?}", config.outputs) };
+    let shown = format!("{:?}", output.to);
+    assert!(shown.contains("events") && shown.contains("mongodb:27017/logs"), "{shown}");
+    let text = "[[output]]\nkind = \"mongodb\"\nuri = \"mongodb://other\"\n";
+    let config = load(text, &environment).unwrap();
+    assert!(format!("{:?}", config.outputs[0].to).contains("mongodb://other"));
+    assert_eq!(config.outputs.len(), 1);
+}
+
+#[test]
+fn tells_what_is_wrong_with_an_output_to_mongodb() {
+    for (text, wrong) in [
+        ("uri = \"http://db\"", "uri begins with neither mongodb:// nor mongodb+srv://"),
+        ("uri = \"mongodb://a\"\nuri_file = \"x\"", "uri and uri_file exclude each other"),
+        ("uri_file = \"/no/such/file\"", "uri_file /no/such/file: "),
+        ("collection = \"\"", "collection `` is no name of a collection"),
+        ("collection = \"a\"\ntag_mapped = true", "collection and tag_mapped exclude each other"),
+        ("remove_tag_prefix = \"a\"", "remove_tag_prefix means nothing without tag_mapped"),
+        ("write_concern = 0", "write_concern 0: what nobody acknowledges cannot be delivered"),
+        ("write_concern = \"most\"", "write_concern `most` is not majority or a number"),
+        ("capped_max = 5", "capped_max means nothing without capped_size"),
+        ("keys = \"drop\"", "keys `drop` is not escape or keep"),
+        ("window = 0", "window: 0 is not from 1 to 64"),
+        ("batch_documents = 0", "batch_documents: 0 is not from 1 to 5000"),
+        ("compressors = [\"zlib\"]", "compressors: `zlib` is not zstd or snappy"),
+        ("databse = \"x\"", "unknown field `databse`"),
+        ("max_pool_size = 0", "max_pool_size: 0 connections write nothing"),
+        ("expire_after = \"10ms\"", "expire_after: less than 1s keeps nothing"),
+        ("attempt_timeout = \"30d\"", "attempt_timeout is not from 100ms to 1h"),
+    ] {
+        let found = load(&format!("[[output]]\nkind = \"mongodb\"\n{text}\n"), &[]).unwrap_err();
+        assert!(found.contains("output `mongodb`") && found.contains(wrong), "{text}: {found}");
+    }
+}
+
+#[test]
 fn tells_what_is_wrong_with_an_output() {
     for (text, error) in [
-        ("", "output `forward`: kind is missing; expected forward"),
-        ("kind = \"kafka\"", "output `forward`: kind `kafka` is not known; expected forward"),
+        ("", "output `forward`: kind is missing; expected forward or mongodb"),
+        (
+            "kind = \"kafka\"",
+            "output `kafka`: kind `kafka` is not known; expected forward or mongodb",
+        ),
         ("kind = \"forward\"", "output `forward`: there is neither to nor servers"),
         ("name = \"../x\"", "output.name: `../x` is not a name of up to 64 lower-case letters"),
         (
             "kind = \"forward\"\nfrom = \"then\"",
             "output `forward`: from `then` is not now or oldest",
+        ),
+        (
+            "kind = \"forward\"\nrequired = true\non_lag = \"drop_oldest\"",
+            "output `forward`: required and on_lag = \"drop_oldest\" contradict",
+        ),
+        (
+            "kind = \"forward\"\non_lag = \"shrug\"",
+            "output `forward`: on_lag `shrug` is not known; expected block or drop_oldest",
+        ),
+        (
+            "kind = \"forward\"\nmax_lag = [\"1h\", \"a lot\"]",
+            "output `forward`: max_lag `a lot` is neither a duration such as 6h nor a size",
         ),
         (
             "kind = \"forward\"\nto = \"h\"\nsecurity = { shared_key = \"k\" }",
@@ -236,7 +343,7 @@ fn tells_what_is_wrong_with_an_output() {
             "kind = \"forward\"\nto = \"h\"\ntls = { ca = \"/no/such/file\" }",
             "output `forward`: tls: ",
         ),
-        ("kind = \"forward\"\ncompres = \"zstd\"", "logmon.toml: unknown field `compres`"),
+        ("kind = \"forward\"\ncompres = \"zstd\"", "output `forward`: unknown field `compres`"),
     ] {
         let found = load(&format!("[[output]]\n{text}\n"), &[]).unwrap_err();
         assert!(found.starts_with(error), "{found}");

@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use logmon_core::{Epoch, Order, PageKey, Position, Timestamp};
+use logmon_core::{Epoch, Order, PageKey, Position, Search, Timestamp};
 use sha2::Sha256;
 
 const LIVE: &str = "c1.";
@@ -45,6 +45,16 @@ pub(crate) struct PageCursor {
     pub(crate) to: Timestamp,
     /// Whether to page back towards the first page.
     pub(crate) is_backward: bool,
+}
+
+impl PageCursor {
+    /// Lets a search go on here, in the range and among the events of the first page.
+    pub(crate) const fn apply(&self, search: &mut Search) {
+        search.scope.from = self.from;
+        search.scope.to = self.to;
+        search.scope.snapshot = Some(self.snapshot);
+        search.after = Some(self.key);
+    }
 }
 
 /// Bytes of a cursor's content.

@@ -5,19 +5,26 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Value, json};
 
-use super::App;
+use super::{App, Figures};
 
 /// What the rest of the program says of itself.
 pub(crate) trait Health: Send + Sync + 'static {
     /// Why events are not taken at present; empty if they are.
     fn faults(&self) -> Vec<String>;
+    /// What else is wrong, though events are taken.
+    fn troubles(&self) -> Vec<String>;
     /// Figures for `/health`.
     fn figures(&self) -> Value;
+    /// What became of every event.
+    fn ledger(&self) -> Value;
+    /// Figures for `/metrics`.
+    fn measure(&self, figures: &mut Figures<'_>) -> std::fmt::Result;
 }
 
 /// `GET /health`: the process lives.
 pub(super) async fn health(State(app): State<App>) -> Response {
-    let faults = app.0.health.faults();
+    let mut faults = app.0.health.faults();
+    faults.extend(app.0.health.troubles());
     let status = if faults.is_empty() { "ok" } else { "degraded" };
     Json(json!({
         "status": status,
@@ -38,4 +45,9 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     }
     let code = if faults.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(json!({"ready": faults.is_empty(), "reasons": faults}))).into_response()
+}
+
+/// `GET /api/ledger`: the books.
+pub(super) async fn ledger(State(app): State<App>) -> Response {
+    super::logs::json_response(app.0.health.ledger().to_string().into_bytes())
 }

@@ -71,7 +71,10 @@ pub(super) async fn ingest(
     if wishes.is_dry {
         return Ok(dry_answer(&wishes, &taken));
     }
+    let mut arrival = app.0.intake.arrive(taken.accepted + taken.rejected);
+    arrival.refused(taken.rejected);
     if taken.rejected > 0 && (wishes.aborts || taken.accepted == 0) {
+        arrival.refused(taken.accepted);
         return Ok(taken.answer(StatusCode::BAD_REQUEST, 0, None));
     }
     let append =
@@ -80,7 +83,11 @@ pub(super) async fn ingest(
     if !wishes.waits {
         return Ok(taken.answer(StatusCode::ACCEPTED, taken.accepted, None));
     }
-    let (stored, last) = taken.settle(commits).await?;
+    let settled = taken.settle(commits).await;
+    let stored = settled.as_ref().map_or(0, |(stored, _)| *stored);
+    arrival.appended(stored);
+    arrival.lost(taken.accepted - stored);
+    let (stored, last) = settled?;
     let is_all = taken.rejected == 0 && stored == taken.accepted;
     let status = if is_all { StatusCode::OK } else { StatusCode::MULTI_STATUS };
     Ok(taken.answer(status, stored, last))

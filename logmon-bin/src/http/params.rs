@@ -1,9 +1,13 @@
 //! The parameters of a request, and the filter they say.
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
+use axum::http::{Method, StatusCode, header};
 use logmon_core::filter::Filter;
 use logmon_core::{Level, Timestamp};
 
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 
 /// Names and values of the query part of an address; names may repeat.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +31,30 @@ impl Params {
     pub(crate) fn parse(query: Option<&str>) -> Self {
         let pairs = form_urlencoded::parse(query.unwrap_or("").as_bytes());
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
+    /// Adds the parameters that a body has as an object of JSON; an array is a parameter that
+    /// repeats.
+    fn add_json(&mut self, body: &[u8]) -> Result<(), Problem> {
+        let unreadable = |detail: String| Problem::new(Code::Unreadable, detail);
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body)
+            .map_err(|error| unreadable(format!("expected an object of parameters: {error}")))?;
+        for (name, value) in object {
+            let values = match value {
+                serde_json::Value::Array(values) => values,
+                value => vec![value],
+            };
+            for value in values {
+                let text = match value {
+                    serde_json::Value::Null => continue,
+                    serde_json::Value::String(text) => text,
+                    serde_json::Value::Bool(_) | serde_json::Value::Number(_) => value.to_string(),
+                    _ => return Err(Problem::parameter(&name, "cannot be an object or a list")),
+                };
+                self.0.push((name.clone(), text));
+            }
+        }
+        Ok(())
     }
 
     /// The first value of a parameter that is not empty.
@@ -56,6 +84,17 @@ impl Params {
         }
     }
 
+    /// All of them but these.
+    pub(crate) fn without(&self, names: &[&str]) -> Vec<&(String, String)> {
+        self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())).collect()
+    }
+
+    /// All names of a parameter that lists them with commas.
+    pub(crate) fn names<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let names = self.all(name).flat_map(|list| list.split(','));
+        names.map(str::trim).filter(|name| !name.is_empty())
+    }
+
     /// A number within a range, or the default.
     pub(crate) fn number(
         &self,
@@ -79,6 +118,39 @@ impl Params {
             search: self.get("search").unwrap_or("").to_owned(),
         }
     }
+}
+
+/// The parameters of the address, and of the body where one may be sent.
+impl<S: Send + Sync> FromRequest<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let mut params = Self::parse(request.uri().query());
+        if request.method() != Method::POST {
+            return Ok(params);
+        }
+        let media = request.headers().get(header::CONTENT_TYPE);
+        let media = media.and_then(|media| media.to_str().ok()).unwrap_or("").to_owned();
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(|rejection| unreadable(&rejection))?;
+        if body.is_empty() {
+            return Ok(params);
+        }
+        if media.split(';').next().map(str::trim) != Some("application/json") {
+            let detail =
+                format!("`{media}` is not taken here; send parameters as application/json");
+            return Err(Problem::new(Code::UnsupportedMedia, detail));
+        }
+        params.add_json(&body)?;
+        Ok(params)
+    }
+}
+
+fn unreadable(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(Code::PayloadTooLarge, "parameters take less room than that");
+    }
+    Problem::new(Code::Unreadable, rejection.body_text())
 }
 
 impl Wanted {
@@ -170,6 +242,20 @@ mod tests {
     fn plain_text_is_no_syntax() {
         assert_eq!(filter("search=%22x%22").unwrap(), filter("q=%22%5C%22x%5C%22%22").unwrap());
         assert!(filter("search=level:(").is_ok());
+    }
+
+    #[test]
+    fn a_body_says_the_same_as_an_address() {
+        let mut params = Params::parse(Some("source=a"));
+        let body = br#"{"level": ["warn", "error"], "limit": 5, "q": null, "source": "b"}"#;
+        params.add_json(body).unwrap();
+        assert_eq!(
+            params.0,
+            Params::parse(Some("source=a&level=warn&level=error&limit=5&source=b")).0
+        );
+        for bad in ["", "[]", "{\"q\": {}}", "{\"q\": [[]]}"] {
+            assert!(Params::default().add_json(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 
     #[test]

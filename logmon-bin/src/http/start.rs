@@ -87,17 +87,17 @@ async fn since(app: &App, time: Timestamp, filter: &Filter) -> Result<Start, Pro
         Problem::parameter("from", detail)
     })?;
     let mut search = Search::new(filter.clone());
-    (search.from, search.order, search.limit) = (time, Order::OldestFirst, 1_000);
+    (search.scope.from, search.order, search.limit) = (time, Order::OldestFirst, 1_000);
     let began = Instant::now();
     let mut found = None;
     // The oldest need not be the first to have come in: events may be late. What comes before those
     // that were found is looked at until there is nothing more.
     loop {
         let page = find(store.as_ref(), search.clone()).await?;
-        let is_over = began.elapsed() >= search.budget;
+        let is_over = began.elapsed() >= search.scope.budget;
         match first_of(&page) {
             Some(first) if page.has_more && !is_over => {
-                (found, search.snapshot) = (Some(first), Some(first));
+                (found, search.scope.snapshot) = (Some(first), Some(first));
             }
             Some(first) if !page.has_more => return beginning(&page, Some(first)),
             Some(_) => return Err(too_long()),
@@ -118,7 +118,7 @@ fn first_of(page: &Page) -> Option<u64> {
 
 /// Begins at a number of this page, or at the head, if all was looked at.
 fn beginning(page: &Page, first: Option<u64>) -> Result<Start, Problem> {
-    if !page.is_complete {
+    if page.incomplete.is_some() {
         return Err(too_long());
     }
     Ok(first.map_or(Start::Head, |seq| Start::At(Position { seq, ..page.head })))

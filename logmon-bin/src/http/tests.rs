@@ -25,8 +25,20 @@ impl Health for Well {
         Vec::new()
     }
 
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn figures(&self) -> Value {
         Value::Null
+    }
+
+    fn ledger(&self) -> Value {
+        Value::Null
+    }
+
+    fn measure(&self, _: &mut Figures<'_>) -> std::fmt::Result {
+        Ok(())
     }
 }
 
@@ -46,6 +58,7 @@ fn ending(
         journal,
         store,
         fields: Arc::default(),
+        intake: Arc::default(),
         health: Arc::new(Well),
         guard: Guard { origins: vec!["https://good.example".into()], ..Guard::default() },
         cursor_key: [0; 32],

@@ -114,18 +114,7 @@ fn a_taken_address_ends_with_1() {
     }
 }
 
-#[test]
-fn a_second_process_on_the_same_data_is_refused() {
-    let home = Home::new();
-    let server = home.start();
-    let (code, _, complaint) = end_of(&mut home.logmon_run());
-    assert_eq!(code, Some(1), "{complaint}");
-    assert!(complaint.contains(&*home.data_dir().to_string_lossy()), "{complaint}");
-    assert_eq!(server.get("/ready").status, 200, "the first one goes on");
-    server.kill();
-    assert!(home.start().stop().success(), "a killed process leaves nothing locked");
-}
-
+/// S-066
 #[test]
 fn sigterm_lets_acks_out_of_all_that_was_taken() {
     const CHUNKS: usize = 200;
@@ -148,6 +137,7 @@ fn sigterm_lets_acks_out_of_all_that_was_taken() {
     assert_eq!(home.start().everything().len(), 2 * CHUNKS);
 }
 
+/// S-066
 #[test]
 fn sigterm_amid_traffic_loses_nothing_acknowledged() {
     let home = Home::new();

@@ -16,6 +16,7 @@ use crate::support::random::Random;
 use crate::support::server::{Home, Server};
 use crate::support::until;
 
+/// How often the process is killed; `LOGMON_TEST_KILLS` says otherwise.
 const KILLS: u64 = 24;
 const CONNECTIONS: u64 = 4;
 /// Chunks on the way at once on one connection.
@@ -37,19 +38,32 @@ impl Books {
     }
 }
 
+fn kills() -> u64 {
+    let given = std::env::var("LOGMON_TEST_KILLS").ok();
+    given.map_or(KILLS, |text| text.parse().expect("LOGMON_TEST_KILLS is a number"))
+}
+
+/// S-001, S-002, S-003: at whatever instant it was killed.
 #[test]
 fn finds_every_acknowledged_event_exactly_once_after_kills_under_load() {
     let mut random = Random::announced();
     let home = Home::new();
     let books = Arc::new(Books::default());
     let mut seen = HashMap::new();
-    let mut rounds_with_acks = 0;
-    for round in 0..KILLS {
+    let mut rounds_with_acks = 0_u64;
+    let kills = kills();
+    let mut slowest = Duration::ZERO;
+    for round in 0..kills {
+        let begin = Instant::now();
         let server = home.start();
-        check(&server, &books, &mut seen);
+        slowest = slowest.max(begin.elapsed());
+        // Later not each time, because there is ever more to read.
+        if round < 20 || round % 5 == 0 {
+            check(&server, &books, &mut seen);
+        }
         let before = books.acked();
         load_and_kill(server, &books, &mut random, round);
-        rounds_with_acks += usize::from(books.acked() > before);
+        rounds_with_acks += u64::from(books.acked() > before);
     }
     let server = home.start();
     check(&server, &books, &mut seen);
@@ -57,8 +71,12 @@ fn finds_every_acknowledged_event_exactly_once_after_kills_under_load() {
     let server = home.start();
     check(&server, &books, &mut seen);
     let (acked, sent) = (books.acked(), books.sent.lock().unwrap().len());
-    eprintln!("{KILLS} kills, {acked} of {sent} chunks acknowledged, {} events", seen.len());
-    assert!(rounds_with_acks >= 20, "there was load in {rounds_with_acks} rounds only");
+    eprintln!(
+        "{kills} kills, {acked} of {sent} chunks acknowledged, {} events, slowest start {slowest:?}",
+        seen.len()
+    );
+    let busy = kills * 3 / 4;
+    assert!(rounds_with_acks >= busy, "there was load in {rounds_with_acks} rounds only");
     assert!(sent > acked, "no kill hit a chunk on its way");
 }
 

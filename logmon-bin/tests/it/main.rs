@@ -8,9 +8,15 @@
 mod cli;
 mod crash;
 mod delivery;
+mod disk;
 mod docs;
+mod fault_matrix;
 mod http;
 mod limits;
+mod mongodb;
 mod quarantine;
 mod relay;
+mod signals;
+mod stats;
 mod support;
+mod upkeep;

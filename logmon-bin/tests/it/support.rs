@@ -2,6 +2,7 @@
 
 pub(crate) mod forward;
 pub(crate) mod http;
+pub(crate) mod mongodb;
 pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod server;

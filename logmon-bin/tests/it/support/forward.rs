@@ -39,7 +39,7 @@ pub(crate) fn record(message: &str, n: u64) -> Value {
     Value::Map(vec![("message".into(), message.into()), ("n".into(), n.into())])
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
+pub(crate) fn bytes(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     rmpv::encode::write_value(&mut out, value).unwrap();
     out

@@ -38,7 +38,9 @@ impl Home {
             Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_logmon").into()));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("LOGMON_") || text == "PORT" || text == "FRONTEND_URL" {
+            if text.starts_with("LOGMON_")
+                || ["PORT", "FRONTEND_URL", "MONGODB_URI"].contains(&&*text)
+            {
                 command.env_remove(&name);
             }
         }
@@ -105,10 +107,20 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the server to end.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends the server the signal of this name.
+    pub(crate) fn signal(&self, name: &str) {
         // The shell's own `kill`: the program of that name is not on every machine.
-        let kill = format!("kill -TERM {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 

@@ -1,0 +1,77 @@
+//! `[store]` and `[retention]`: what is kept to be searched, and how long.
+
+use std::time::Duration;
+
+use super::{ConfigError, bytes, duration, raw};
+
+/// Where events are kept to be searched.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pub(crate) kind: StoreKind,
+    /// The oldest files go when all together are larger; `None` for no limit.
+    pub(crate) max_bytes: Option<u64>,
+    /// A file goes when its newest event arrived longer ago.
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) partition_bytes: u64,
+    pub(crate) max_queries: usize,
+}
+
+/// What is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreKind {
+    /// Blocks of events in files, and the journal for what is in none yet.
+    Local,
+    /// The journal itself.
+    Journal,
+    /// Nothing: only live works.
+    None,
+}
+
+/// What files of the local store may be, at least.
+const MIN_PARTITION_BYTES: u64 = 1 << 20;
+
+impl raw::RawStore {
+    /// `ceiling` is the age that nothing kept here may have.
+    pub(super) fn check(self, ceiling: Option<Duration>) -> Result<Store, ConfigError> {
+        let kind = match self.kind.as_deref() {
+            None | Some("local") => StoreKind::Local,
+            Some("journal") => StoreKind::Journal,
+            Some("none") => StoreKind::None,
+            Some(other) => {
+                let problem = format!("`{other}` is not a store; expected local, journal or none");
+                return Err(ConfigError::new("store.kind", problem));
+            }
+        };
+        let max_bytes = bytes("store.max_bytes", self.max_bytes.as_deref(), 100 << 30)?;
+        let partition_bytes =
+            bytes("store.partition_bytes", self.partition_bytes.as_deref(), 256 << 20)?;
+        if partition_bytes < MIN_PARTITION_BYTES {
+            let problem = format!("{partition_bytes} bytes; a file takes 1 MiB at least");
+            return Err(ConfigError::new("store.partition_bytes", problem));
+        }
+        let max_queries = self.max_queries.unwrap_or(logmon_store::DEFAULT_MAX_QUERIES);
+        if !(1..=256).contains(&max_queries) {
+            let problem = format!("{max_queries} is not from 1 to 256");
+            return Err(ConfigError::new("store.max_queries", problem));
+        }
+        Ok(Store {
+            kind,
+            max_bytes: (max_bytes > 0).then_some(max_bytes),
+            max_age: younger(duration("store.max_age", self.max_age.as_deref())?, ceiling),
+            partition_bytes,
+            max_queries,
+        })
+    }
+}
+
+impl raw::RawRetention {
+    /// The age that nothing kept here may have.
+    pub(super) fn check(&self) -> Result<Option<Duration>, ConfigError> {
+        duration("retention.max_age", self.max_age.as_deref())
+    }
+}
+
+/// The shorter of two ages, where there are any.
+pub(super) fn younger(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
+}
