@@ -1,5 +1,7 @@
 //! Events for the benchmarks.
 
+pub mod corpus;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
