@@ -9,7 +9,7 @@ source "$ROOT/scripts/tool.sh"
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(decode_stream connections parse_filter read_segment batch_index handshake small_files)
+[ ${#targets[@]} -gt 0 ] || targets=(decode_stream connections parse_filter read_segment read_block batch_index handshake small_files)
 
 cargo_tool cargo-fuzz 0.13.2
 

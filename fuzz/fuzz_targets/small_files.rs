@@ -1,26 +1,14 @@
-//! Any bytes as an item of the quarantine and as the cursor of an output, as they are and with the
-//! checksums put right: reading them neither panics nor makes more of them than they are, and what
-//! is read as a cursor is saved as it was.
+//! Any bytes as an item of the quarantine, as they are and with the checksums put right: reading
+//! them neither panics nor makes more of them than they are.
 #![no_main]
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use libfuzzer_sys::fuzz_target;
-use logmon_core::Cursor as _;
 use logmon_store::vfs::memory::MemoryVfs;
-use logmon_store::{DirQuarantine, FileCursor, GetError, QuarantineConfig};
+use logmon_store::{DirQuarantine, GetError, QuarantineConfig};
 
 const ITEM: &str = "000000000001-00000000.item";
-
-/// What is ready at once, as it is where there is no runtime.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("nothing here waits"),
-    }
-}
 
 fn read_item(bytes: &[u8]) {
     let vfs = Arc::new(MemoryVfs::new());
@@ -40,17 +28,6 @@ fn read_item(bytes: &[u8]) {
         }
         (_, Err(GetError::Damaged(_))) => {}
         (facts, item) => panic!("{facts:?}, {item:?}"),
-    }
-}
-
-fn read_cursor(bytes: &[u8]) {
-    let vfs = Arc::new(MemoryVfs::new());
-    vfs.put("a.cursor", bytes.to_vec());
-    let cursor = FileCursor::open_in(vfs.clone(), "a", "here").expect("the name is right");
-    if let Ok(state) = now(cursor.load()) {
-        let state = state.expect("the file is there");
-        now(cursor.save(state)).expect("there is room");
-        assert_eq!(vfs.content("a.cursor").as_deref(), Some(bytes));
     }
 }
 
@@ -77,11 +54,7 @@ fn sealed_item(bytes: &[u8]) -> Option<Vec<u8>> {
 
 fuzz_target!(|bytes: &[u8]| {
     read_item(bytes);
-    read_cursor(bytes);
     if let Some(item) = sealed_item(bytes) {
         read_item(&item);
     }
-    let mut cursor = [b"LMCURS\x01\n", bytes].concat();
-    seal(&mut cursor);
-    read_cursor(&cursor);
 });
