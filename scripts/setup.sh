@@ -54,6 +54,25 @@ install_python_packages() {
   cp "$wanted" "$stamp"
 }
 
+# The server that the tests of MongoDB run against, a program of its own: no mongod is to be had from
+# a package registry. It is free software under the GPL, fetched and started, never linked or shipped.
+install_test_mongodb() {
+  local version=0.6.0b17 hash=fe8ccfd1295c872c92a4c4c13c5a6a1dead88b2ff3b9aafb361406ec8aac4d14
+  local wheel=secantusdb-$version-cp311-cp311-manylinux_2_28_x86_64.whl folder=$TOOLS/mongodb
+  if [ -x "$folder/secantusdb.scripts/secantusd-rs" ] || [ "$(uname -sm)" != "Linux x86_64" ]; then
+    return
+  fi
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  "$VENV/bin/python" -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.11 \
+    --platform manylinux_2_28_x86_64 --dest "$folder" "SecantusDB==$version"
+  echo "$hash  $folder/$wheel" | sha256sum --check --quiet -
+  "$VENV/bin/python" -m zipfile --extract "$folder/$wheel" "$folder"
+  # The program and the libraries beside it; the rest is for Python.
+  rm -f "$folder/$wheel" "$folder"/*.so
+  chmod +x "$folder/secantusdb.scripts/secantusd-rs"
+}
+
 headline "Set-up"
 need_program cargo "Rust, stable: https://rustup.rs"
 need_program python3 "Python 3.11 or later"
@@ -64,6 +83,7 @@ if ! cargo clippy --version >/dev/null 2>&1 || ! cargo fmt --version >/dev/null 
 fi
 install_packages
 install_python_packages
+install_test_mongodb
 for folder in "$UI" tests/clients tests/browser; do
   npm_install "$folder"
 done
