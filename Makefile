@@ -1,7 +1,7 @@
 # Thin names for the scripts in scripts/. `make test` needs nothing but Rust, Python and Node.
 
 SHELL := /bin/bash
-.PHONY: help test run fmt lint doc ui clients browser bench fuzz deny msrv
+.PHONY: help test run fmt lint doc ui clients browser bench fuzz soak deny msrv
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -32,6 +32,9 @@ bench: ## the criterion benches
 
 fuzz: ## each fuzz target for SECONDS=60
 	scripts/fuzz.sh $(or $(SECONDS),60)
+
+soak: ## the long form of the fault, model and crash tests (LOGMON_SOAK_SECONDS=1800)
+	scripts/soak.sh
 
 deny: ## licences, sources and duplicates of the dependencies
 	scripts/deny.sh
