@@ -93,7 +93,7 @@ fn replays_and_removes_what_was_acknowledged() {
     found.sort();
     assert_eq!(found, ["a message", "one", "two"]);
     // Nobody is there who could acknowledge.
-    assert!(server.stop().success());
+    server.end();
     fill(&home, vec![entries(&["three"])]);
     assert!(!said(&home, &["replay", &ids(&home)[1], "--to", &to]).0);
     assert_eq!(ids(&home).len(), 2);
@@ -112,7 +112,7 @@ fn what_was_refused_is_replayed_after_the_fix() {
     assert_eq!(server.forward_figure("quarantined"), 1);
     assert_eq!(server.everything(), []);
     drop(client);
-    assert!(server.stop().success());
+    server.end();
 
     let server = home.start_with(|command| {
         command.env("LOGMON_FORWARD_DEFAULT_TAG", "untagged");

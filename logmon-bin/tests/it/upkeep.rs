@@ -103,7 +103,7 @@ fn damage_is_named_then_counted() {
     let (code, _, complaint) = told(&home, &["repair", "--apply"]);
     assert_eq!(code, Some(1));
     assert!(complaint.contains("process"), "{complaint}");
-    assert!(server.stop().success());
+    server.end();
     let (code, said, _) = told(&home, &["repair"]);
     assert_eq!((code, said.as_str()), (Some(0), "there is nothing to repair\n"));
 

@@ -135,21 +135,36 @@ impl Decoder {
         self.buffer.len()
     }
 
-    /// How many bytes of memory it holds: the buffer, unless that is empty, and what it has made of
-    /// bytes before and not handed out.
+    /// How many bytes of memory it holds: the buffer, of a small one what is in it, and what it has
+    /// made of bytes before and not handed out.
     pub fn held(&self) -> usize {
-        let buffer = match self.buffer.len() {
-            0 => 0,
-            _ if self.buffer.capacity() > SMALL_BUFFER => self.buffer.capacity(),
-            len => len,
-        };
-        buffer + self.stream.as_ref().map_or(0, Stream::memory)
+        let (len, capacity) = (self.buffer.len(), self.buffer.capacity());
+        let buffer = if capacity > SMALL_BUFFER { capacity } else { len };
+        let stream = self.stream.as_ref().map_or(0, Stream::memory);
+        buffer + stream + self.skip.as_ref().map_or(0, Skip::memory)
     }
 
-    /// Gives the memory of the buffer back where little is left in it.
-    pub fn shrink(&mut self) {
+    /// How many bytes it holds once the buffer has room for `bytes` more.
+    pub fn held_with(&self, bytes: usize) -> usize {
         let (len, capacity) = (self.buffer.len(), self.buffer.capacity());
-        if capacity > SMALL_BUFFER && len > 0 && len < capacity / 8 {
+        let spare = if capacity > SMALL_BUFFER { capacity - len } else { 0 };
+        self.held() + bytes.saturating_sub(spare)
+    }
+
+    /// Gives the memory of the buffer back where little is left in it. An empty one is kept for what
+    /// comes next, if it is nobody else's too and `keeps_empty` says so.
+    pub fn shrink(&mut self, keeps_empty: bool) {
+        let whole = self.allocation.size(&self.buffer);
+        let len = self.buffer.len();
+        if whole <= SMALL_BUFFER {
+            return;
+        }
+        if len == 0 {
+            // All of it, so that its capacity tells what is held.
+            if !(keeps_empty && self.buffer.try_reclaim(whole)) {
+                self.buffer = BytesMut::new();
+            }
+        } else if len < self.buffer.capacity() / 8 {
             self.buffer = BytesMut::from(&self.buffer[..]);
         }
     }

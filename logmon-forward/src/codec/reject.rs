@@ -161,6 +161,10 @@ impl Start {
         &self.0
     }
 
+    pub(super) fn memory(&self) -> usize {
+        self.0.capacity()
+    }
+
     pub(super) fn into_bytes(self) -> Bytes {
         self.0.into()
     }

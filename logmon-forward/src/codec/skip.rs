@@ -24,6 +24,11 @@ impl Skip {
         Self { base: 0, offset, tag, start: Start::default() }
     }
 
+    /// How many bytes of memory it holds.
+    pub(super) fn memory(&self) -> usize {
+        self.start.memory()
+    }
+
     /// Keeps what there is room for of `dropped`, the bytes from `base` on.
     pub(super) fn keep(&mut self, dropped: &[u8], limits: &Limits) {
         self.start.keep(self.base, dropped, limits);

@@ -202,11 +202,11 @@ impl Connection {
             }
             let is_inside = self.decoder.is_inside_message();
             let bytes = self.next_read();
-            self.reach(self.decoder.held() + bytes, is_inside).await?;
+            self.reach(self.decoder.held_with(bytes), is_inside).await?;
             if self.read(bytes)? {
                 self.decode().await?;
             }
-            self.decoder.shrink();
+            self.decoder.shrink(!self.credit.is_scarce());
             self.credit.keep(self.decoder.held());
             if !self.decoder.is_inside_message() {
                 self.patience.renew();
@@ -275,7 +275,7 @@ impl Connection {
         let least = if self.retirement.is_due() { 1 } else { self.read_bytes.max(buffered / 2) };
         let bytes = missing.max(least);
         let held = self.decoder.held();
-        if held >= limit { bytes } else { bytes.min((limit - held).max(1)) }
+        if held >= limit { bytes } else { rounded(buffered, bytes).min((limit - held).max(1)) }
     }
 
     /// Waits for room in the budget.
@@ -346,6 +346,15 @@ impl Connection {
     }
 }
 
+/// So many bytes, or what a big buffer with them lacks to a power of two: a few sizes that come again
+/// and again keep an allocator from filling memory with holes that fit nothing.
+fn rounded(buffered: usize, bytes: usize) -> usize {
+    if buffered < MAX_READ {
+        return bytes;
+    }
+    (buffered + bytes).next_power_of_two() - buffered
+}
+
 /// Ready when a connection has to end for the sake of others.
 async fn made_to_end(
     is_inside: bool,
@@ -379,7 +388,7 @@ async fn made_to_end(
 /// Sees to it that a buffer has room for so many bytes more, and no more than that where it is
 /// big: its growth is what has been waited for.
 fn make_room(buffer: &mut BytesMut, bytes: usize) {
-    if buffer.len() < MAX_READ || buffer.capacity() - buffer.len() >= bytes {
+    if buffer.len() + bytes < MAX_READ / 4 || buffer.try_reclaim(bytes) {
         buffer.reserve(bytes);
         return;
     }

@@ -82,7 +82,7 @@ impl Home {
             }
             read_addresses(&addresses)
         });
-        Server { child, forward, http }
+        Server { child, log: self.path().join("log"), forward, http }
     }
 }
 
@@ -96,6 +96,7 @@ pub(crate) fn read_addresses(file: &Path) -> Option<(SocketAddr, SocketAddr)> {
 /// A running server. It is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
+    log: PathBuf,
     pub(crate) forward: SocketAddr,
     pub(crate) http: SocketAddr,
 }
@@ -133,6 +134,14 @@ impl Server {
     pub(crate) fn stop(self) -> ExitStatus {
         self.terminate();
         self.wait()
+    }
+
+    /// The same, and it has to end well.
+    pub(crate) fn end(self) {
+        let log = self.log.clone();
+        let status = self.stop();
+        let log = fs::read_to_string(log).unwrap_or_default();
+        assert!(status.success(), "the server ended with {status}:\n{log}");
     }
 
     pub(crate) fn url(&self) -> String {
