@@ -1,4 +1,4 @@
-//! Everything is bounded: bombs and floods against a server that may not hold more than 160 MiB.
+//! Everything is bounded: bombs and floods against a server that may not hold more than 192 MiB.
 //!
 //! The limit is the system's (`RLIMIT_DATA`), so what goes beyond it ends the server and fails the
 //! test; the figures of `/proc` are printed beside.
@@ -18,8 +18,9 @@ use crate::support::server::{Home, Server};
 use crate::support::until;
 
 /// What the server may hold, in KiB: heap, stacks and whatever else it may write to. The budget of the
-/// listener is 64 MiB of it; the rest is the store, the journal, and what the allocator keeps.
-const LIMIT_KIB: u32 = 160 << 10;
+/// listener is 64 MiB of it; the rest is the store, the journal, and what the allocator keeps. At most
+/// 136 MiB of it were seen in use, on a machine with six of these tests at once.
+const LIMIT_KIB: u32 = 192 << 10;
 
 const MIB: usize = 1 << 20;
 
