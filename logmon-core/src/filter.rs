@@ -32,7 +32,7 @@ mod words;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub use atom::Atom;
+pub use atom::{Atom, Translate};
 pub use error::{ParseFilterError, ParseFilterErrorKind};
 pub use field::{FieldTest, Range, ValueTest, Wildcard};
 pub use literal::{Literal, Number};

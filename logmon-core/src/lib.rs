@@ -64,7 +64,7 @@ pub use store::{
     Store, Table, TableSpec, Tables, Tally, ValueKinds,
 };
 pub use tag::{MAX_TAG_PATTERN_BYTES, MAX_TAG_PATTERN_DEPTH};
-pub use tag::{Tag, TagPattern, TagPatternError, TagPatternWarning};
+pub use tag::{Tag, TagBound, TagPattern, TagPatternError, TagPatternWarning};
 pub use time::{ParseTimestampError, Timestamp};
 #[cfg(feature = "tracing")]
 pub use tracing_layer::Layer;

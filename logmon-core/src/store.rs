@@ -56,6 +56,13 @@ pub enum QueryError {
         /// How many run.
         running: usize,
     },
+    /// It would look at everything there is with a regular expression, which this store does not do:
+    /// it is to be given a range of time.
+    #[error(
+        "a regular expression over everything in the database takes too long: give a range of time, \
+         as `from` or as `timestamp>=now-1d` in the query"
+    )]
+    NeedsRange,
     /// The medium failed.
     #[error("reading the store failed: {0}")]
     Io(String),

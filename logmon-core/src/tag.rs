@@ -3,7 +3,7 @@
 mod pattern;
 
 pub use pattern::{MAX_TAG_PATTERN_BYTES, MAX_TAG_PATTERN_DEPTH};
-pub use pattern::{TagPattern, TagPatternError, TagPatternWarning};
+pub use pattern::{TagBound, TagPattern, TagPatternError, TagPatternWarning};
 
 use std::borrow::Borrow;
 use std::fmt;

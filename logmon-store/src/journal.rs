@@ -237,6 +237,12 @@ impl DiskJournal {
         cursor::answer(cursor::change(&self.shared, name.into(), None)).await
     }
 
+    /// The epochs of this journal, as far as it remembers them.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn epochs(&self) -> std::collections::HashSet<Epoch> {
+        self.shared.catalog().epochs.iter().map(|(epoch, _)| *epoch).collect()
+    }
+
     /// What there is to search now.
     pub(crate) fn view(&self) -> View {
         View::new(self.shared.clone())

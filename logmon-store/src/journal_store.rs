@@ -35,7 +35,8 @@ impl JournalStore {
 
 fn snapshot(journal: &DiskJournal) -> Snapshot {
     let view = Arc::new(journal.view());
-    Snapshot { head: view.head(), parts: query::parts_of(&view, 0) }
+    let parts = query::parts_of(&view, 0);
+    Snapshot { head: view.head(), parts, ties: query::Ties::Numbers }
 }
 
 impl Store for JournalStore {

@@ -14,9 +14,11 @@ mod reply;
 mod schema;
 mod sink;
 mod stats;
+mod store;
 
 pub use config::{Capped, Collection, ConnectionString, MongoConfig, MongoTls, WriteConcern};
 pub use document::DotsAndDollars;
 pub use schema::{CollectionStatus, Difference};
 pub use sink::MongoSink;
 pub use stats::MongoFigures;
+pub use store::MongoStore;

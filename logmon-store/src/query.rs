@@ -24,7 +24,7 @@ pub(crate) use best::{Best, Rank};
 pub(crate) use crew::{Crew, Turn};
 pub(crate) use extents::parts_of;
 pub(crate) use fields::fields;
-pub(crate) use part::{Bounds, Look, Part, PartError, Seen};
+pub(crate) use part::{Bounds, Look, Part, PartError, Seen, Ties};
 pub(crate) use search::search;
 
 /// What there is to query at one instant.
@@ -33,6 +33,7 @@ pub(crate) struct Snapshot {
     /// Everything before it is in one of the parts, once.
     pub(crate) head: Position,
     pub(crate) parts: Vec<Arc<dyn Part>>,
+    pub(crate) ties: Ties,
 }
 
 /// Queries that run at once, by default.

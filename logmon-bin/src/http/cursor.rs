@@ -58,7 +58,7 @@ impl PageCursor {
 }
 
 /// Bytes of a cursor's content.
-const CONTENT_BYTES: usize = 1 + 6 * 8;
+const CONTENT_BYTES: usize = 1 + 7 * 8;
 
 /// Signs and checks paging cursors.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ impl Signer {
     pub(crate) fn sign(&self, cursor: &PageCursor, query: &str, order: Order) -> String {
         let mut bytes = vec![u8::from(cursor.is_backward)];
         bytes.extend(cursor.key.timestamp.as_nanos().to_be_bytes());
-        bytes.extend(cursor.key.seq.to_be_bytes());
+        bytes.extend(cursor.key.tie.to_be_bytes());
         bytes.extend(cursor.snapshot.to_be_bytes());
         for time in [cursor.now, cursor.from, cursor.to] {
             bytes.extend(time.as_nanos().to_be_bytes());
@@ -95,11 +95,14 @@ impl Signer {
         let number = |at: usize| rest.get(at..at + 8)?.first_chunk::<8>();
         let time = |at: usize| Some(Timestamp::from_nanos(i64::from_be_bytes(*number(at)?)));
         Some(PageCursor {
-            key: PageKey { timestamp: time(0)?, seq: u64::from_be_bytes(*number(8)?) },
-            snapshot: u64::from_be_bytes(*number(16)?),
-            now: time(24)?,
-            from: time(32)?,
-            to: time(40)?,
+            key: PageKey {
+                timestamp: time(0)?,
+                tie: u128::from_be_bytes(*rest.get(8..)?.first_chunk()?),
+            },
+            snapshot: u64::from_be_bytes(*number(24)?),
+            now: time(32)?,
+            from: time(40)?,
+            to: time(48)?,
             is_backward: *head == 1,
         })
     }
@@ -122,7 +125,7 @@ mod tests {
     use super::*;
 
     const CURSOR: PageCursor = PageCursor {
-        key: PageKey { timestamp: Timestamp::from_nanos(-5), seq: 7 },
+        key: PageKey { timestamp: Timestamp::from_nanos(-5), tie: 7 << 100 },
         snapshot: 9,
         now: Timestamp::from_nanos(10),
         from: Timestamp::MIN,

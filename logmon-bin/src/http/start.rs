@@ -113,7 +113,7 @@ async fn find(store: &dyn Store, search: Search) -> Result<Page, Problem> {
 
 /// The least number on a page.
 fn first_of(page: &Page) -> Option<u64> {
-    page.hits.iter().map(|hit| hit.key().seq).min()
+    page.hits.iter().map(|hit| hit.log().seq()).min()
 }
 
 /// Begins at a number of this page, or at the head, if all was looked at.

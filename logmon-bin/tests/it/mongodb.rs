@@ -14,6 +14,18 @@ use crate::support::mongodb::{self, MongoDb};
 use crate::support::server::{Home, Server};
 use crate::support::until;
 
+/// Runs a script of `tests/mongodb` with the Python of the tests; gives what it prints.
+fn script(name: &str, arguments: &[&str]) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = root.join(".venv/bin/python");
+    let script = root.join("tests/mongodb").join(name);
+    let output = Command::new(&python).arg(script).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", python.display()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// How many events are sent, and how often each of the two programs is killed meanwhile;
 /// `LOGMON_TEST_MONGODB_EVENTS` and `LOGMON_TEST_MONGODB_KILLS` say otherwise.
 const EVENTS: u64 = 20_000;
@@ -140,7 +152,7 @@ fn kills_of_both_sides_lose_and_double_nothing() {
     sender.join().unwrap();
     assert!(is_done.load(Ordering::Relaxed));
     wait_until_delivered(&server);
-    let told = mongodb::script("check.py", &[&uri, &events.to_string()]);
+    let told = script("check.py", &[&uri, &events.to_string()]);
     eprintln!("{kills} kills of each side: {told}");
     assert_eq!(output(&server)["collisions"], 0);
     server.end();
@@ -178,7 +190,7 @@ fn a_database_that_is_away_delays_nothing_else() {
     assert!(String::from_utf8_lossy(&told.stdout).contains("waiting     400"), "{told:?}");
     database.run();
     wait_until_delivered(&server);
-    mongodb::script("check.py", &[&uri, "400"]);
+    script("check.py", &[&uri, "400"]);
     // Indexes are made beside the events.
     until("the whole status", || {
         let told = status();
@@ -200,10 +212,10 @@ fn events_arrive_in_any_mongodb() {
     let server = start(&home, &file);
     send_all(&Mutex::new(server.forward), 3_000, &AtomicU64::new(0));
     wait_until_delivered(&server);
-    mongodb::script("check.py", &[&uri, "3000"]);
+    script("check.py", &[&uri, "3000"]);
     let figures = output(&server);
     assert_eq!((&figures["inserted"], &figures["duplicates"]), (&3_000.into(), &0.into()));
     assert_eq!(figures["differences"], serde_json::json!([]));
     server.end();
-    mongodb::script("drop.py", &[&uri]);
+    script("drop.py", &[&uri]);
 }

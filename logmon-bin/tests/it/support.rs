@@ -2,6 +2,7 @@
 
 pub(crate) mod forward;
 pub(crate) mod http;
+#[path = "../../../tests/mongodb/server.rs"]
 pub(crate) mod mongodb;
 pub(crate) mod proxy;
 pub(crate) mod random;

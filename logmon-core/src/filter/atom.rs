@@ -1,9 +1,9 @@
 //! The table of atoms.
 //!
 //! Each kind of atom is one row: what it is compared with, how much looking it takes, its
-//! evaluator, what it says of a block of the store as a whole, and its text. Whatever else must be
-//! known of every kind (what a database is asked for it) becomes a column here, so that a new kind of
-//! atom is one new row.
+//! evaluator, what it says of a block of the store as a whole, which method of a [`Translate`] puts it
+//! into another language, and its text. Whatever else must be known of every kind becomes a column
+//! here, so that a new kind of atom is one new row.
 
 use std::fmt;
 
@@ -21,6 +21,7 @@ macro_rules! atom_table {
         cost: $cost:literal,
         matches: $matches:expr,
         prunes: $prunes:expr,
+        translates: $translates:ident,
         prints: $prints:expr,
     })*) => {
         /// A filter that is not made of others.
@@ -59,6 +60,27 @@ macro_rules! atom_table {
             }
         }
 
+        /// Puts atoms into the language of a database, each kind by a method of its own.
+        pub trait Translate {
+            /// What an atom becomes.
+            type Query;
+
+            $(
+                /// Translates an atom of this kind:
+                $(#[$doc])*
+                fn $translates(&self, test: &$test) -> Self::Query;
+            )*
+        }
+
+        impl Atom {
+            /// What the atom is in another language.
+            pub fn translate<T: Translate + ?Sized>(&self, to: &T) -> T::Query {
+                match self {
+                    $(Self::$kind(test) => to.$translates(test),)*
+                }
+            }
+        }
+
         impl fmt::Display for Atom {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
@@ -78,6 +100,7 @@ atom_table! {
         cost: 0,
         matches: |test, view| test.accepts(view.event().level()),
         prunes: |test, facts| prune::level(*test, facts),
+        translates: level,
         prints: fmt::Display::fmt,
     }
     /// `timestamp>=now-1h`: one of the two times.
@@ -85,6 +108,7 @@ atom_table! {
         cost: 1,
         matches: |test, view| test.matches(view.event()),
         prunes: prune::time,
+        translates: time,
         prints: fmt::Display::fmt,
     }
     /// `tag:app.**`: the tag.
@@ -92,6 +116,7 @@ atom_table! {
         cost: 2,
         matches: |pattern, view| pattern.matches(view.event().tag()),
         prunes: |pattern, facts| facts.tags(&|tag| pattern.matches(tag)),
+        translates: tag,
         prints: super::print::tag,
     }
     /// `source:web*`, `http.status>=500`, `user:*`: the source, or the values at a metadata path.
@@ -99,6 +124,7 @@ atom_table! {
         cost: 3,
         matches: |test, view| test.matches(view.event()),
         prunes: prune::field,
+        translates: field,
         prints: fmt::Display::fmt,
     }
     /// `timeout`, `"connection reset"`, `time*`: tokens of the message.
@@ -106,6 +132,7 @@ atom_table! {
         cost: 4,
         matches: |words, view| words.matches(view.folded()),
         prunes: prune::words,
+        translates: words,
         prints: fmt::Display::fmt,
     }
     /// `*timeout*`: text anywhere in the message.
@@ -113,6 +140,7 @@ atom_table! {
         cost: 5,
         matches: |substring, view| substring.matches(view.folded()),
         prunes: prune::substring,
+        translates: substring,
         prints: fmt::Display::fmt,
     }
     /// `/time(d )?out/i`: a regular expression over the message.
@@ -120,6 +148,7 @@ atom_table! {
         cost: 6,
         matches: |regexp, view| regexp.is_match(view.message()),
         prunes: |_, _| Possible::Some,
+        translates: regexp,
         prints: fmt::Display::fmt,
     }
 }

@@ -47,7 +47,7 @@ impl Literal {
     }
 
     /// The value other than text that this is equal to, if there is one.
-    pub(super) fn as_scalar(&self) -> Option<Scalar<'static>> {
+    pub fn as_scalar(&self) -> Option<Scalar<'static>> {
         Some(match self {
             Self::Bool(value) => Scalar::Bool(*value),
             Self::Null => Scalar::Nil,

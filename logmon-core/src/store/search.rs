@@ -1,7 +1,7 @@
 //! Finding events, page by page.
 
 use super::{Incomplete, QueryStats, Scope};
-use crate::{Filter, Group, LogRef, Position, Timestamp};
+use crate::{EventId, Filter, Group, LogRef, Position, Timestamp};
 
 /// What to look for.
 #[derive(Clone, Debug)]
@@ -46,21 +46,34 @@ pub enum Order {
 pub struct PageKey {
     /// The event's timestamp.
     pub timestamp: Timestamp,
-    /// The event's number; decides between equal timestamps.
-    pub seq: u64,
+    /// What decides between equal timestamps: the event's number, or the number that its id is where
+    /// a store has the events of several journals, which number theirs alike.
+    pub tie: u128,
 }
 
 impl PageKey {
+    /// The place of an event in a store of one journal.
+    pub const fn by_number(timestamp: Timestamp, seq: u64) -> Self {
+        Self { timestamp, tie: seq as u128 }
+    }
+
+    /// The place of an event in a store of several journals.
+    pub fn by_id(timestamp: Timestamp, id: EventId) -> Self {
+        let mut wide = [0; 16];
+        wide[4..].copy_from_slice(&id.to_bytes());
+        Self { timestamp, tie: u128::from_be_bytes(wide) }
+    }
+
     /// The place just before this one.
     pub const fn before(self, order: Order) -> Self {
-        let (nanos, seq) = (self.timestamp.as_nanos(), self.seq);
-        let (nanos, seq) = match order {
-            Order::NewestFirst if seq == u64::MAX => (nanos.saturating_add(1), 0),
-            Order::NewestFirst => (nanos, seq + 1),
-            Order::OldestFirst if seq == 0 => (nanos.saturating_sub(1), u64::MAX),
-            Order::OldestFirst => (nanos, seq - 1),
+        let (nanos, tie) = (self.timestamp.as_nanos(), self.tie);
+        let (nanos, tie) = match order {
+            Order::NewestFirst if tie == u128::MAX => (nanos.saturating_add(1), 0),
+            Order::NewestFirst => (nanos, tie + 1),
+            Order::OldestFirst if tie == 0 => (nanos.saturating_sub(1), u128::MAX),
+            Order::OldestFirst => (nanos, tie - 1),
         };
-        Self { timestamp: Timestamp::from_nanos(nanos), seq }
+        Self { timestamp: Timestamp::from_nanos(nanos), tie }
     }
 }
 
@@ -69,12 +82,26 @@ impl PageKey {
 pub struct Hit {
     group: Group,
     at: usize,
+    key: PageKey,
 }
 
 impl Hit {
-    /// The event `at` of `group`; `None` if there are fewer.
+    /// The event `at` of `group` in a store of one journal; `None` if there are fewer.
     pub fn new(group: Group, at: usize) -> Option<Self> {
-        (at < group.len()).then_some(Self { group, at })
+        use crate::Event as _;
+        let log = group.get(at)?;
+        let key = PageKey::by_number(log.timestamp(), log.seq());
+        Some(Self { group, at, key })
+    }
+
+    /// The event `at` of `group` at this place; `None` if there are fewer.
+    pub fn at(group: Group, at: usize, key: PageKey) -> Option<Self> {
+        (at < group.len()).then_some(Self { group, at, key })
+    }
+
+    /// The same event at another place.
+    pub fn placed(self, key: PageKey) -> Self {
+        Self { key, ..self }
     }
 
     /// The event.
@@ -91,7 +118,7 @@ impl Hit {
         if self.group.len() == 1 {
             return self.clone();
         }
-        Self { group: self.group.select(&[self.at]), at: 0 }
+        Self { group: self.group.select(&[self.at]), at: 0, key: self.key }
     }
 
     /// About how many bytes of memory its group takes.
@@ -100,10 +127,8 @@ impl Hit {
     }
 
     /// Its place in the order.
-    pub fn key(&self) -> PageKey {
-        use crate::Event as _;
-        let log = self.log();
-        PageKey { timestamp: log.timestamp(), seq: log.seq() }
+    pub const fn key(&self) -> PageKey {
+        self.key
     }
 }
 

@@ -44,6 +44,16 @@ pub struct TagPattern {
     warnings: Vec<TagPatternWarning>,
 }
 
+/// What a tag has to be like to be accepted by a part of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TagBound<'p> {
+    /// This tag, perhaps with a line feed behind it. Without one it is accepted.
+    Exact(&'p str),
+    /// This tag, or one that begins with it and a dot.
+    Below(&'p str),
+}
+
 /// One of the parts between blanks.
 #[derive(Clone)]
 enum Alternative {
@@ -135,6 +145,11 @@ impl TagPattern {
         self.alternatives.iter().any(|alternative| alternative.matches(tag))
     }
 
+    /// What every tag that the pattern accepts is like, one of these; `None` where that is not known.
+    pub fn bounds(&self) -> Option<Vec<TagBound<'_>>> {
+        self.alternatives.iter().map(Alternative::bound).collect()
+    }
+
     /// The text it was read from.
     pub fn as_str(&self) -> &str {
         &self.source
@@ -177,6 +192,14 @@ impl Alternative {
             _ => text(nodes).map(Self::Exact),
         };
         special.unwrap_or_else(|| Self::Glob(Program::new(nodes)))
+    }
+
+    fn bound(&self) -> Option<TagBound<'_>> {
+        match self {
+            Self::Below(parent) => Some(TagBound::Below(parent)),
+            Self::Exact(text) => Some(TagBound::Exact(text)),
+            Self::Any | Self::Glob(_) | Self::Regexp(_) => None,
+        }
     }
 
     fn matches(&self, tag: &str) -> bool {

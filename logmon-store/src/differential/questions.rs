@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use logmon_core::{
     Aggregate, Buckets, EventId, FieldValue, Filter, Hit, Key, Level, LogRef, Measure, Order, Page,
-    PageKey, Row, Scope, Search, Store, TableSpec, Timestamp,
+    Row, Scope, Search, Store, TableSpec, Timestamp,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -99,6 +99,15 @@ fn json(log: &LogRef<'_>) -> String {
 impl Questions {
     pub(super) fn filters(&self) -> impl Iterator<Item = &Filter> {
         self.0.iter().map(|question| &question.scope.filter)
+    }
+
+    /// The same with a range of time that begins somewhere, before all events.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn bounded(mut self) -> Self {
+        for question in &mut self.0 {
+            question.scope.from = question.scope.from.max(Timestamp::MIN.saturating_add_nanos(1));
+        }
+        self
     }
 
     /// The same with pages of so many events.
@@ -201,7 +210,7 @@ impl Question {
     fn context(&self, store: &dyn Store, truth: &Truth) {
         let sorted = truth.sorted(&self.scope, self.order, None);
         let Some(anchor) = sorted.get(sorted.len() / 2) else { return };
-        let key = PageKey { timestamp: logmon_core::Event::timestamp(anchor), seq: anchor.seq() };
+        let key = truth.ties.key_of(anchor);
         for order in [Order::NewestFirst, Order::OldestFirst] {
             let mut around = Search::within(self.scope.clone());
             (around.order, around.limit, around.after) = (order, self.limit, Some(key));

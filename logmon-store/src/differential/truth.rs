@@ -7,9 +7,17 @@ use logmon_core::{
     Order, PageKey, Position, Scalar, Scope, TableSpec, Value, ValueKinds,
 };
 
+use crate::query::Ties;
+
 /// All events there are.
 #[derive(Default)]
-pub(crate) struct Truth(Vec<Group>);
+pub(crate) struct Truth {
+    groups: Vec<Group>,
+    /// Those of other nodes, which were there before any query.
+    others: Vec<Group>,
+    /// What decides between events of one timestamp.
+    pub(super) ties: Ties,
+}
 
 /// A row: the events, the sum, their first and last time in nanoseconds, the columns.
 pub(super) type Figures = (u64, f64, i64, i64, Vec<u64>);
@@ -17,26 +25,38 @@ pub(super) type Figures = (u64, f64, i64, i64, Vec<u64>);
 impl Truth {
     /// Takes note of the events of a batch that was appended here.
     pub(crate) fn add(&mut self, first: Position, batch: &NewBatch) {
-        self.0.push(GroupBuilder::single(first.epoch, batch, first.seq));
+        self.groups.push(GroupBuilder::single(first.epoch, batch, first.seq));
+    }
+
+    /// Nothing yet, of events that are told apart so.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn told_apart_by(ties: Ties) -> Self {
+        Self { ties, ..Self::default() }
+    }
+
+    /// Takes note of the events of another node.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn add_others(&mut self, others: Self) {
+        self.others.extend(others.groups);
     }
 
     pub(super) fn logs(&self) -> impl Iterator<Item = LogRef<'_>> {
-        self.0.iter().flat_map(Group::iter)
+        self.groups.iter().chain(&self.others).flat_map(Group::iter)
     }
 
     /// The number behind all events.
     pub(super) fn end_seq(&self) -> u64 {
-        self.0.last().map_or(0, Group::end_seq)
+        self.groups.last().map_or(0, Group::end_seq)
     }
 
     /// The events of a scope.
     pub(super) fn within(&self, scope: &Scope) -> Vec<LogRef<'_>> {
-        let is_in = |log: &LogRef<'_>| {
-            log.timestamp() >= scope.from
-                && log.timestamp() < scope.to
-                && scope.snapshot.is_none_or(|end| log.seq() < end)
-        };
-        self.logs().filter(|log| is_in(log) && scope.filter.matches(log)).collect()
+        let own = self.groups.iter().flat_map(Group::iter);
+        let own = own.filter(|log| scope.snapshot.is_none_or(|end| log.seq() < end));
+        let is_in = |log: &LogRef<'_>| (scope.from..scope.to).contains(&log.timestamp());
+        own.chain(self.others.iter().flat_map(Group::iter))
+            .filter(|log| is_in(log) && scope.filter.matches(log))
+            .collect()
     }
 
     /// The same in an order, behind a place.
@@ -47,9 +67,8 @@ impl Truth {
         after: Option<PageKey>,
     ) -> Vec<LogRef<'_>> {
         let mut logs = self.within(scope);
-        logs.sort_by_key(|log| (log.timestamp(), log.seq()));
-        let place = |log: &LogRef<'_>| (log.timestamp(), log.seq());
-        let after = after.map(|key| (key.timestamp, key.seq));
+        let place = |log: &LogRef<'_>| self.ties.key_of(log);
+        logs.sort_by_key(place);
         match order {
             Order::OldestFirst => logs.retain(|log| after.is_none_or(|after| place(log) > after)),
             Order::NewestFirst => {

@@ -26,7 +26,7 @@ fn naive(events: &[(u64, Log)], search: &Search) -> Vec<u64> {
                 && search.scope.snapshot.is_none_or(|end| *seq < end)
                 && search.scope.filter.matches(log)
         })
-        .map(|(seq, log)| PageKey { timestamp: log.timestamp, seq: *seq })
+        .map(|(seq, log)| PageKey::by_number(log.timestamp, *seq))
         .collect();
     found.sort_unstable();
     match search.order {
@@ -36,7 +36,7 @@ fn naive(events: &[(u64, Log)], search: &Search) -> Vec<u64> {
         }
         Order::OldestFirst => found.retain(|key| search.after.is_none_or(|after| *key > after)),
     }
-    found.into_iter().map(|key| key.seq).collect()
+    found.into_iter().map(|key| u64::try_from(key.tie).unwrap()).collect()
 }
 
 fn seqs(page: &Page) -> Vec<u64> {

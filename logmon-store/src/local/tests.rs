@@ -103,7 +103,7 @@ async fn all(store: &LocalStore) -> Vec<String> {
     let page = store.search(search).await.unwrap();
     assert_eq!((page.incomplete, page.has_more), (None, false));
     let mut hits: Vec<(u64, String)> =
-        page.hits.iter().map(|hit| (hit.key().seq, hit.log().message().into_owned())).collect();
+        page.hits.iter().map(|hit| (hit.log().seq(), hit.log().message().into_owned())).collect();
     hits.sort();
     hits.into_iter().map(|(_, message)| message).collect()
 }

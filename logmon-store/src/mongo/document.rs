@@ -13,8 +13,6 @@
 use logmon_core::{Event as _, LogRef, Timestamp};
 
 mod key;
-// What proves that documents come back; the store over them is to read by it.
-#[cfg(test)]
 mod read;
 mod value;
 mod write;
@@ -23,8 +21,8 @@ mod write;
 mod tests;
 
 pub use key::DotsAndDollars;
-#[cfg(test)]
-use read::Stored;
+pub(super) use key::escaped;
+pub(super) use read::Stored;
 
 use value::Values;
 pub(super) use write::Document;
@@ -43,10 +41,10 @@ pub(super) enum Unfit {
     TooLarge(usize),
 }
 
-const NANOS_PER_MILLI: i64 = 1_000_000;
+pub(super) const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// Milliseconds, and the nanoseconds beyond them.
-fn split(time: Timestamp) -> (i64, i32) {
+pub(super) fn split(time: Timestamp) -> (i64, i32) {
     let nanos = time.as_nanos();
     let rest = nanos.rem_euclid(NANOS_PER_MILLI);
     (nanos.div_euclid(NANOS_PER_MILLI), i32::try_from(rest).unwrap_or(0))

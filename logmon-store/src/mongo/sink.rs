@@ -70,6 +70,10 @@ impl MongoSink {
         Self(Arc::new(Inner { connection, schema: Schema::default(), attempted }))
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.0.connection
+    }
+
     /// What it has counted.
     pub fn figures(&self) -> MongoFigures {
         self.0.connection.stats().figures()

@@ -13,7 +13,7 @@ pub(crate) fn aggregate(
     query: &Aggregate,
     turn: Turn<'_>,
 ) -> Result<Aggregated, QueryError> {
-    let Snapshot { head, parts } = snapshot;
+    let Snapshot { head, parts, .. } = snapshot;
     let max_bytes = query.scope.max_bytes;
     let shared = Arc::new(Mutex::new(Tables::within(query.tables.clone(), max_bytes)));
     // All threads together an eighth beside it.

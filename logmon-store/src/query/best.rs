@@ -117,7 +117,7 @@ impl Best {
     /// Takes the event `at` of `group` if it is among the best.
     pub(crate) fn offer(&mut self, key: PageKey, group: &Group, at: usize) {
         if self.would_take(key)
-            && let Some(hit) = Hit::new(group.clone(), at)
+            && let Some(hit) = Hit::at(group.clone(), at, key)
         {
             self.push(Ranked { rank: Rank::new(self.order, key), hit, bytes: None });
         }

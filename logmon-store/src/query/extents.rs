@@ -83,8 +83,8 @@ fn judge(
     seen: &mut Seen,
     each: &mut Each<'_>,
 ) {
-    let key = PageKey { timestamp: log.timestamp(), seq: log.seq() };
-    if look.is_in_range(key) {
+    let key = look.ties.key_of(log);
+    if look.is_in_range(key, log.seq()) {
         seen.events += 1;
         if look.scope.filter.matches(log) {
             seen.matched += 1;

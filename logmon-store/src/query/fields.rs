@@ -13,7 +13,7 @@ pub(crate) fn fields(
     scope: &Scope,
     turn: Turn<'_>,
 ) -> Result<FieldCatalogue, QueryError> {
-    let Snapshot { head, parts } = snapshot;
+    let Snapshot { head, parts, .. } = snapshot;
     let all = Mutex::new(FieldTally::with_memory(scope.max_bytes / 2));
     let own_bytes = scope.max_bytes / 2 / turn.crew.threads();
     let begin = || FieldTally::with_memory(own_bytes);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use logmon_core::{FieldTally, Order, PageKey, QueryError, Scope, Tables, Timestamp};
+use logmon_core::{
+    Event as _, FieldTally, LogRef, Order, PageKey, QueryError, Scope, Tables, Timestamp,
+};
 
 use super::{Best, Rank};
 
@@ -38,6 +40,41 @@ pub(crate) struct Bounds {
     pub(crate) times: (Timestamp, Timestamp),
     /// Their numbers are in here.
     pub(crate) seqs: Range<u64>,
+}
+
+/// What decides between events of one timestamp.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ties {
+    /// Their numbers: all are of one journal.
+    #[default]
+    Numbers,
+    /// Their ids: they are of several.
+    Ids,
+}
+
+impl Ties {
+    /// The place of an event.
+    pub(crate) fn key_of(self, log: &LogRef<'_>) -> PageKey {
+        match self {
+            Self::Numbers => PageKey::by_number(log.timestamp(), log.seq()),
+            Self::Ids => PageKey::by_id(log.timestamp(), log.id()),
+        }
+    }
+
+    /// No event within the bounds lies outside these places.
+    pub(crate) const fn places(self, bounds: &Bounds) -> (PageKey, PageKey) {
+        let (earliest, latest) = bounds.times;
+        match self {
+            Self::Numbers => (
+                PageKey::by_number(earliest, bounds.seqs.start),
+                PageKey::by_number(latest, bounds.seqs.end.saturating_sub(1)),
+            ),
+            Self::Ids => (
+                PageKey { timestamp: earliest, tie: 0 },
+                PageKey { timestamp: latest, tie: u128::MAX },
+            ),
+        }
+    }
 }
 
 /// What looking at a part took.
@@ -75,6 +112,7 @@ pub(crate) struct Look<'q> {
     pub(crate) end_seq: u64,
     /// Only events behind the end of the last page.
     pub(crate) after: Option<Rank>,
+    pub(crate) ties: Ties,
     pub(crate) deadline: Option<Instant>,
     pub(crate) cancel: &'q AtomicBool,
     /// What is left does not matter.
@@ -86,12 +124,18 @@ impl<'q> Look<'q> {
         let end_seq = scope.snapshot.unwrap_or(u64::MAX).min(head_seq);
         let deadline = Instant::now().checked_add(scope.budget);
         let has_ended = AtomicBool::new(false);
-        Self { scope, end_seq, after: None, deadline, cancel, has_ended }
+        let ties = Ties::Numbers;
+        Self { scope, end_seq, after: None, ties, deadline, cancel, has_ended }
     }
 
     /// The same, for events behind a place.
     pub(crate) fn behind(self, order: Order, after: Option<PageKey>) -> Self {
         Self { after: after.map(|key| Rank::new(order, key)), ..self }
+    }
+
+    /// The same, for events that are told apart so.
+    pub(crate) fn with_ties(self, ties: Ties) -> Self {
+        Self { ties, ..self }
     }
 
     /// Whether events within these bounds can be wanted.
@@ -100,10 +144,14 @@ impl<'q> Look<'q> {
         earliest < self.scope.to && latest >= self.scope.from && bounds.seqs.start < self.end_seq
     }
 
-    /// Whether an event at this place is wanted if the filter accepts it.
-    pub(crate) fn is_in_range(&self, key: PageKey) -> bool {
+    /// Whether an event of this number at this place is wanted if the filter accepts it.
+    pub(crate) fn is_in_range(&self, key: PageKey, seq: u64) -> bool {
+        seq < self.end_seq && self.is_within(key)
+    }
+
+    /// The same of an event that was there before the query, whatever its number.
+    pub(crate) fn is_within(&self, key: PageKey) -> bool {
         (self.scope.from..self.scope.to).contains(&key.timestamp)
-            && key.seq < self.end_seq
             && self.after.is_none_or(|after| after.is_before(key))
     }
 

@@ -2,10 +2,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use logmon_core::{Incomplete, Order, Page, PageKey, QueryError, Search};
+use logmon_core::{Incomplete, Order, Page, QueryError, Search};
 
 use super::work::{Task, work};
-use super::{Best, Bounds, Look, Part, PartError, Rank, Seen, Snapshot, Turn};
+use super::{Best, Look, Part, PartError, Rank, Seen, Snapshot, Turn};
 
 /// Searches a snapshot.
 pub(crate) fn search(
@@ -14,7 +14,7 @@ pub(crate) fn search(
     turn: Turn<'_>,
 ) -> Result<Page, QueryError> {
     let look = Look::new(&search.scope, snapshot.head.seq, turn.cancel);
-    let look = look.behind(search.order, search.after);
+    let look = look.behind(search.order, search.after).with_ties(snapshot.ties);
     // One more than asked for tells whether there is more.
     let best = Best::new(search.order, search.limit.saturating_add(1), search.scope.max_bytes);
     let task = Finding { search, look: &look, best: Mutex::new(best) };
@@ -61,9 +61,7 @@ impl Task for Finding<'_> {
         if !self.look.is_possible(&bounds) {
             return None;
         }
-        let Bounds { times: (earliest, latest), seqs } = bounds;
-        let first = PageKey { timestamp: earliest, seq: seqs.start };
-        let last = PageKey { timestamp: latest, seq: seqs.end.saturating_sub(1) };
+        let (first, last) = self.look.ties.places(&bounds);
         let (bound, end) = match order {
             Order::NewestFirst => (last, first),
             Order::OldestFirst => (first, last),

@@ -164,10 +164,7 @@ impl BlockInfo {
     /// No event of the block lies outside these places in the order of queries.
     pub(crate) const fn bounds(&self) -> (PageKey, PageKey) {
         let (first, last) = (self.seqs.start, self.seqs.end - 1);
-        (
-            PageKey { timestamp: self.times.0, seq: first },
-            PageKey { timestamp: self.times.1, seq: last },
-        )
+        (PageKey::by_number(self.times.0, first), PageKey::by_number(self.times.1, last))
     }
 
     pub(super) fn section(&self, section: Section) -> &Stored {

@@ -7,7 +7,7 @@ use super::bits::Rows;
 use super::damage::{BlockDamage, BlockError};
 use super::facts::BlockFacts;
 use super::read::{Block, Open, Scratch};
-use crate::query::{Best, Look, Rank, Seen};
+use crate::query::{Best, Look, Rank, Seen, Ties};
 
 mod count;
 
@@ -29,7 +29,7 @@ impl Block {
     ) -> Looked {
         self.look(look, (scratch, damages), &mut |open, rows| {
             let mut ranked = Vec::new();
-            open.each_key(rows, &mut |row, key| {
+            open.each_key(rows, &mut |row, _, key| {
                 if best.would_take(key) {
                     ranked.push((Rank::new(best.order(), key), row));
                 }
@@ -43,9 +43,7 @@ impl Block {
             wanted.sort_unstable();
             let group = open.materialise(&wanted)?;
             for log in group.iter() {
-                let key =
-                    PageKey { timestamp: logmon_core::Event::timestamp(&log), seq: log.seq() };
-                best.offer(key, &group, log.index());
+                best.offer(Ties::Numbers.key_of(&log), &group, log.index());
             }
             Ok(())
         })
@@ -98,7 +96,8 @@ impl Block {
     /// Whether the query wants all events that its filter accepts, by their times and numbers.
     fn is_inside(&self, look: &Look<'_>) -> bool {
         let (first, last) = self.info().bounds();
-        look.is_in_range(first) && look.is_in_range(last)
+        let last_seq = self.info().seqs.end - 1;
+        look.is_in_range(first, last_seq) && look.is_in_range(last, last_seq)
     }
 
     /// Finds the rows that a query wants and hands them on. Where a page turns out to be damaged,
@@ -162,14 +161,14 @@ impl Open<'_> {
     fn each_key(
         &self,
         rows: &Rows,
-        each: &mut dyn FnMut(usize, PageKey),
+        each: &mut dyn FnMut(usize, u64, PageKey),
     ) -> Result<(), BlockError> {
         let times = self.times()?;
         for run in self.runs()? {
             for row in rows.iter_in(&(run.first..run.first + run.rows)) {
                 let timestamp = Timestamp::from_nanos(times.get(row).copied().unwrap_or_default());
                 let seq = run.first_seq + (row - run.first) as u64;
-                each(row, PageKey { timestamp, seq });
+                each(row, seq, PageKey::by_number(timestamp, seq));
             }
         }
         Ok(())
@@ -181,8 +180,8 @@ impl Open<'_> {
             return Ok(Rows::all(self.rows()));
         }
         let mut rows = Rows::none(self.rows());
-        self.each_key(&Rows::all(self.rows()), &mut |row, key| {
-            if look.is_in_range(key) {
+        self.each_key(&Rows::all(self.rows()), &mut |row, seq, key| {
+            if look.is_in_range(key, seq) {
                 rows.insert(row);
             }
         })?;

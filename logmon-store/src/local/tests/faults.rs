@@ -99,7 +99,7 @@ async fn a_damaged_block_costs_itself_alone() {
     let mut search = Search::new(Filter::parse("").unwrap());
     search.limit = 100;
     let page = store.search(search).await.unwrap();
-    let mut found: Vec<u64> = page.hits.iter().map(|hit| hit.key().seq).collect();
+    let mut found: Vec<u64> = page.hits.iter().map(|hit| hit.log().seq()).collect();
     found.sort_unstable();
     let intact: Vec<u64> = (1..=16).chain(25..=40).collect();
     assert_eq!((found, page.stats.damaged), (intact, 1));

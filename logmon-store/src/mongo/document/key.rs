@@ -38,7 +38,7 @@ pub(super) fn put(out: &mut Vec<u8>, key: &str, keys: DotsAndDollars) {
 }
 
 /// A key as it is written.
-fn escaped(key: &str, keys: DotsAndDollars) -> Cow<'_, str> {
+pub(in crate::mongo) fn escaped(key: &str, keys: DotsAndDollars) -> Cow<'_, str> {
     let replaces = keys == DotsAndDollars::Escape;
     let is_odd = |(at, c): (usize, char)| {
         matches!(c, '\0' | DOT | DOLLAR | NUL | BACKSLASH)
@@ -61,7 +61,6 @@ fn escaped(key: &str, keys: DotsAndDollars) -> Cow<'_, str> {
 }
 
 /// The key that was written so.
-#[cfg(test)]
 pub(super) fn unescaped(key: &str) -> Cow<'_, str> {
     if !key.contains([DOT, DOLLAR, NUL, BACKSLASH]) {
         return Cow::Borrowed(key);

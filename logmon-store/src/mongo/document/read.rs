@@ -80,6 +80,15 @@ impl Stored {
         })
     }
 
+    pub(in crate::mongo) const fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// Its number in the journal that took it in.
+    pub(in crate::mongo) const fn seq(&self) -> u64 {
+        self.seq
+    }
+
     /// The event, in a group of its own.
     ///
     /// # Errors

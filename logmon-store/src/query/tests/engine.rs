@@ -87,8 +87,8 @@ impl MadeUp {
                 return Ok(seen);
             }
             self.trap.step();
-            let key = PageKey { timestamp: log.timestamp(), seq: log.seq() };
-            if look.is_in_range(key) {
+            let key = PageKey::by_number(log.timestamp(), log.seq());
+            if look.is_in_range(key, log.seq()) {
                 seen.events += 1;
                 seen.matched += 1;
                 each(key, &log);
@@ -175,7 +175,11 @@ impl World {
         }
         assert!(rest.is_empty() || self.cuts.is_empty());
         let parts = parts.into_iter().map(|part| Arc::new(part) as Arc<dyn Part>).collect();
-        Snapshot { head: Position { epoch: epoch(), seq: self.times.len() as u64 }, parts }
+        Snapshot {
+            head: Position { epoch: epoch(), seq: self.times.len() as u64 },
+            parts,
+            ties: Ties::Numbers,
+        }
     }
 
     fn naive(&self, order: Order) -> Vec<u64> {
@@ -289,7 +293,7 @@ fn two_parts(faults: [Fault; 2]) -> Snapshot {
         Arc::new(MadeUp { fault, ..MadeUp::of(&events, 0, &trap) }) as Arc<dyn Part>
     };
     let parts = vec![part(0, faults[0]), part(1, faults[1])];
-    Snapshot { head: Position { epoch: epoch(), seq: 20 }, parts }
+    Snapshot { head: Position { epoch: epoch(), seq: 20 }, parts, ties: Ties::Numbers }
 }
 
 /// a stretch that is damaged is counted, and everything else is served.
@@ -358,7 +362,8 @@ fn a_part_that_cannot_change_the_page_is_left() {
     // The first part is looked at while there is no other, so that a helper is called for the rest.
     let first = MadeUp::of(&[(9, 103)], 0, &trap);
     let parts: Vec<Arc<dyn Part>> = vec![Arc::new(first), Arc::new(worse), Arc::new(better)];
-    let snapshot = Snapshot { head: Position { epoch: epoch(), seq: 10 }, parts };
+    let snapshot =
+        Snapshot { head: Position { epoch: epoch(), seq: 10 }, parts, ties: Ties::Numbers };
     let mut what = Search::new(Filter::all());
     (what.limit, what.scope.budget) = (2, Duration::from_secs(600));
     let turn = Turn { crew: &Crew::of(3), cancel: &trap.cancel };

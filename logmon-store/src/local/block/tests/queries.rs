@@ -131,7 +131,7 @@ fn ranges() -> impl Strategy<Value = (i64, i64)> {
 
 fn wanted<'g>(group: &'g Group, look: &Look<'_>) -> Vec<LogRef<'g>> {
     let is_wanted = |log: &LogRef<'_>| {
-        look.is_in_range(PageKey { timestamp: log.timestamp(), seq: log.seq() })
+        look.is_in_range(PageKey::by_number(log.timestamp(), log.seq()), log.seq())
             && look.scope.filter.matches::<LogRef<'_>>(log)
     };
     group.iter().filter(is_wanted).collect()
@@ -206,12 +206,12 @@ proptest! {
         let mut scope = scope(filter, range);
         scope.snapshot = Some(end_seq);
         let cancel = AtomicBool::new(false);
-        let after = after.map(|(seconds, seq)| PageKey {
-            timestamp: Timestamp::from_nanos(seconds * 1_000_000_000), seq,
+        let after = after.map(|(seconds, seq)| {
+            PageKey::by_number(Timestamp::from_nanos(seconds * 1_000_000_000), seq)
         });
         let look = Look::new(&scope, 1 << 60, &cancel).behind(order, after);
         let mut expected: Vec<PageKey> = wanted(&group, &look).iter()
-            .map(|log| PageKey { timestamp: log.timestamp(), seq: log.seq() }).collect();
+            .map(|log| PageKey::by_number(log.timestamp(), log.seq())).collect();
         expected.sort_by_key(|key| Rank::new(order, *key));
         let matched = expected.len();
         expected.truncate(limit);

@@ -4,8 +4,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-
-use super::until;
+use std::time::{Duration, Instant};
 
 /// A server that a test has started.
 pub(crate) struct MongoDb {
@@ -56,11 +55,19 @@ impl MongoDb {
             .stdout(said.try_clone().unwrap())
             .stderr(said);
         self.child = Some(command.spawn().unwrap());
-        self.port = until("the MongoDB to listen", || {
+        let port = || {
             let said = fs::read_to_string(&out).ok()?;
             let (_, address) = said.split_once("listening on ")?;
             address.lines().next()?.rsplit(':').next()?.parse().ok()
-        });
+        };
+        let end = Instant::now() + Duration::from_secs(60);
+        self.port = loop {
+            if let Some(port) = port() {
+                break port;
+            }
+            assert!(Instant::now() < end, "the MongoDB does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        };
     }
 
     /// Kills it.
@@ -97,15 +104,4 @@ pub(crate) fn any(database: &str) -> Option<(String, Option<MongoDb>)> {
     }
     let server = MongoDb::start()?;
     Some((server.uri(database), Some(server)))
-}
-
-/// Runs a script of `tests/mongodb` with the Python of the tests; gives what it prints.
-pub(crate) fn script(name: &str, arguments: &[&str]) -> String {
-    let python = root().join(".venv/bin/python");
-    let script = root().join("tests/mongodb").join(name);
-    let output = Command::new(&python).arg(script).args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}", python.display()));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {said}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

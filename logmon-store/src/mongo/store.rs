@@ -1,0 +1,293 @@
+//! A store over what is in MongoDB.
+
+use std::collections::HashSet;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Instant;
+
+use logmon_core::filter::{Atom, Clock, ValueTest};
+use logmon_core::{
+    Aggregate, Aggregated, BoxFuture, Cursor, Epoch, EventId, FieldCatalogue, Filter, Hit, Order,
+    Page, PageKey, QueryError, Scope, Search, Timestamp,
+};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{DateTime, Document, RawDocumentBuf, doc};
+use tokio::runtime::Handle;
+
+use super::client::Connection;
+use super::config::{Collection, MongoConfig};
+use super::document::{Stored, split};
+use super::sink::MongoSink;
+use crate::DiskJournal;
+use crate::journal::View;
+use crate::query::{self, Desk, Part, Snapshot, Ties, Turn};
+
+mod own;
+mod part;
+mod superset;
+
+use own::Own;
+use part::Source;
+use superset::{Query, Translator};
+
+/// How often a query begins anew because what it was to look at has moved on.
+const MAX_ATTEMPTS: usize = 4;
+
+/// What is searched is the collection that an output writes to, and behind it the journal, for what
+/// the output has not written yet.
+///
+/// It has the events of every process that writes there, and documents of other programs. Events are
+/// in the order of (timestamp, id). Every answer is that of evaluating the filter on each event: the
+/// server is asked for what may match, and what it finds is judged again.
+///
+/// [`Scope::snapshot`] holds for events of this process's journal; those that others write meanwhile
+/// show.
+#[derive(Clone, Debug)]
+pub struct MongoStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    connection: Connection,
+    collection: String,
+    journal: Arc<DiskJournal>,
+    cursor: Arc<dyn Cursor>,
+    epochs: Arc<HashSet<Epoch>>,
+    desk: Desk,
+    handle: Handle,
+}
+
+impl MongoStore {
+    /// The store over what `sink` writes from `journal`, as far as `cursor` says it has come. Runs
+    /// up to `max_queries` at once. `None` where the sink has a collection for each tag.
+    ///
+    /// The runtime behind `handle` has to outlive the store.
+    pub fn new(
+        sink: &MongoSink,
+        (journal, cursor): (Arc<DiskJournal>, Arc<dyn Cursor>),
+        max_queries: usize,
+        handle: Handle,
+    ) -> Option<Self> {
+        let connection = sink.connection().clone();
+        let Collection::Named(collection) = &connection.config().collection else { return None };
+        let (collection, epochs) = (collection.clone(), Arc::new(journal.epochs()));
+        let desk = Desk::new(max_queries);
+        Some(Self(Arc::new(Inner {
+            connection,
+            collection,
+            journal,
+            cursor,
+            epochs,
+            desk,
+            handle,
+        })))
+    }
+}
+
+impl logmon_core::Store for MongoStore {
+    /// Asks the server for what may match in the order of the page, and stops when the page is full.
+    /// `stats.matched` counts behind `after`.
+    fn search(&self, search: Search) -> BoxFuture<'_, Result<Page, QueryError>> {
+        let inner = self.0.clone();
+        Box::pin(self.0.desk.run(move |turn| {
+            let asked = Asked { scope: &search.scope, order: search.order, after: search.after };
+            inner.answer(&asked, |snapshot| query::search(snapshot, &search, turn))
+        }))
+    }
+
+    fn get(&self, id: EventId) -> BoxFuture<'_, Result<Option<Hit>, QueryError>> {
+        let inner = self.0.clone();
+        Box::pin(self.0.desk.run(move |_: Turn<'_>| inner.find(id)))
+    }
+
+    fn aggregate(&self, query: Aggregate) -> BoxFuture<'_, Result<Aggregated, QueryError>> {
+        let inner = self.0.clone();
+        Box::pin(self.0.desk.run(move |turn| {
+            let asked = Asked::all(&query.scope);
+            inner.answer(&asked, |snapshot| query::aggregate(snapshot, &query, turn))
+        }))
+    }
+
+    fn fields(&self, scope: Scope) -> BoxFuture<'_, Result<FieldCatalogue, QueryError>> {
+        let inner = self.0.clone();
+        Box::pin(self.0.desk.run(move |turn| {
+            inner.answer(&Asked::all(&scope), |snapshot| query::fields(snapshot, &scope, turn))
+        }))
+    }
+}
+
+/// What the server is asked for.
+struct Asked<'q> {
+    scope: &'q Scope,
+    order: Order,
+    after: Option<PageKey>,
+}
+
+impl<'q> Asked<'q> {
+    const fn all(scope: &'q Scope) -> Self {
+        Self { scope, order: Order::NewestFirst, after: None }
+    }
+
+    /// The query that finds every document of it; `None` where there can be none.
+    fn query(&self, config: &MongoConfig) -> Option<Document> {
+        let Scope { filter, from, to, .. } = self.scope;
+        if from >= to {
+            return None;
+        }
+        let date = |time: Timestamp| DateTime::from_millis(split(time).0);
+        let mut all = vec![doc! { "timestamp": { "$gte": date(*from), "$lte": date(*to) } }];
+        all.extend(self.after.map(|after| self.behind(after)));
+        match (Translator { keys: config.keys }).filter(filter).over {
+            Query::Nothing => return None,
+            Query::Everything => {}
+            Query::Those(query) => all.push(query),
+        }
+        Some(doc! { "$and": all })
+    }
+
+    /// What comes behind the end of the last page, and perhaps others of its millisecond.
+    fn behind(&self, after: PageKey) -> Document {
+        let (millis, rest) = split(after.timestamp);
+        let date = DateTime::from_millis(millis);
+        let mut id = [0; 12];
+        id.copy_from_slice(&after.tie.to_be_bytes()[4..]);
+        let id = ObjectId::from_bytes(id);
+        match self.order {
+            Order::NewestFirst if rest > 0 => doc! { "timestamp": { "$lte": date } },
+            Order::NewestFirst => doc! {
+                "timestamp": { "$lte": date },
+                "$or": [{ "timestamp": { "$lt": date } }, { "_id": { "$lte": id } }],
+            },
+            Order::OldestFirst if rest > 0 => doc! { "timestamp": { "$gte": date } },
+            Order::OldestFirst => doc! {
+                "timestamp": { "$gte": date },
+                "$or": [
+                    { "timestamp": { "$gt": date } },
+                    { "_id": { "$gte": id } },
+                    { "timestampNs": { "$exists": true } },
+                ],
+            },
+        }
+    }
+}
+
+impl Inner {
+    /// Answers a query from one state: each event is seen once.
+    fn answer<T>(
+        &self,
+        asked: &Asked<'_>,
+        query: impl Fn(Snapshot) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
+        self.check_cost(asked.scope)?;
+        let mut attempts = 1;
+        loop {
+            // In this order: what the cursor has passed is in the collection, and what it has not is
+            // in the journal.
+            let written = self.written()?;
+            let view = Arc::new(self.journal.view());
+            let from = written.unwrap_or(0).max(view.first_seq());
+            let own = Own { epochs: self.epochs.clone(), in_journal_from: from };
+            let mut parts = query::parts_of(&view, from);
+            parts.extend(self.documents(asked, own)?);
+            let answer = query(Snapshot { head: view.head(), parts, ties: Ties::Ids });
+            if view.is_intact(from) || attempts >= MAX_ATTEMPTS {
+                return answer;
+            }
+            attempts += 1;
+        }
+    }
+
+    /// The number up to which the output has come.
+    fn written(&self) -> Result<Option<u64>, QueryError> {
+        let state = self.handle.block_on(self.cursor.load());
+        let state = state.map_err(|error| QueryError::Io(error.to_string()))?;
+        Ok(state.map(|state| state.position.seq))
+    }
+
+    /// The documents that may be wanted.
+    fn documents(&self, asked: &Asked<'_>, own: Own) -> Result<Option<Arc<dyn Part>>, QueryError> {
+        let Some(filter) = asked.query(self.connection.config()) else { return Ok(None) };
+        let source = Source {
+            handle: self.handle.clone(),
+            collection: self.collection()?,
+            filter,
+            order: asked.order,
+            deadline: Instant::now().checked_add(asked.scope.budget),
+            own,
+        };
+        Ok(Some(part::part_of(source, (asked.scope.from, asked.scope.to))))
+    }
+
+    fn collection(&self) -> Result<mongodb::Collection<RawDocumentBuf>, QueryError> {
+        let database = self.handle.block_on(self.connection.database());
+        let database = database.map_err(|error| QueryError::Io(error.to_string()))?;
+        Ok(database.collection(&self.collection))
+    }
+
+    /// The event with an id, of this process or of others.
+    fn find(&self, id: EventId) -> Result<Option<Hit>, QueryError> {
+        if let Some((group, at)) = find_in_journal(&self.journal.view(), id)? {
+            let hit = Hit::new(group.select(&[at]), 0);
+            return Ok(hit.map(by_id));
+        }
+        let id = doc! { "_id": ObjectId::from_bytes(id.to_bytes()) };
+        let found = self.handle.block_on(self.collection()?.find_one(id).into_future());
+        let found = found.map_err(|error| QueryError::Io(error.to_string()))?;
+        let event = found.map(|found| Stored::read(&found).and_then(Stored::into_group));
+        match event.transpose() {
+            Ok(group) => Ok(group.and_then(|group| Hit::new(group, 0)).map(by_id)),
+            // Not an event.
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Refuses what would have the server read everything: no index serves a regular expression.
+    #[expect(clippy::unused_self, reason = "it is the store that has this rule")]
+    fn check_cost(&self, scope: &Scope) -> Result<(), QueryError> {
+        let is_bounded = scope.from > Timestamp::MIN || begins(&scope.filter);
+        if is_bounded || !has_regexp(&scope.filter) {
+            return Ok(());
+        }
+        Err(QueryError::NeedsRange)
+    }
+}
+
+fn find_in_journal(
+    view: &View,
+    id: EventId,
+) -> Result<Option<(logmon_core::Group, usize)>, QueryError> {
+    view.find(id).map_err(|error| QueryError::Io(error.to_string()))
+}
+
+/// The same event at the place it has here.
+fn by_id(hit: Hit) -> Hit {
+    let key = Ties::Ids.key_of(&hit.log());
+    hit.placed(key)
+}
+
+/// Whether a filter says of the time of every event that it accepts where it begins.
+fn begins(filter: &Filter) -> bool {
+    match filter {
+        Filter::Atom(atom) => match &**atom {
+            Atom::Time(test) => test.clock == Clock::Timestamp && test.lower != Bound::Unbounded,
+            _ => false,
+        },
+        Filter::And(operands) => operands.iter().any(begins),
+        Filter::All | Filter::Or(_) | Filter::Not(_) => false,
+    }
+}
+
+fn has_regexp(filter: &Filter) -> bool {
+    match filter {
+        Filter::Atom(atom) => match &**atom {
+            Atom::Regexp(_) => true,
+            Atom::Field(test) => matches!(test.test(), ValueTest::Regexp(_)),
+            _ => false,
+        },
+        Filter::Not(inner) => has_regexp(inner),
+        Filter::And(operands) | Filter::Or(operands) => operands.iter().any(has_regexp),
+        Filter::All => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
