@@ -28,6 +28,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let data = Data::open(&config)?;
     let Data { journal, quarantine, .. } = data.clone();
     let outputs = Outputs::open(&config, &journal, &quarantine)?;
+    let queried = data.store.queried(&config, &outputs, &journal);
     let hub = Hub::following(journal.clone(), config.ring_bytes);
     let forward = bind_forward(&config, &journal, &quarantine)?;
     let server = bind_http(&config).await?;
@@ -38,7 +39,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let app = App::new(Parts {
         journal: journal.clone(),
         hub: hub.clone(),
-        store: data.store.queried(),
+        store: queried.all,
+        in_journal: queried.in_journal,
         fields: config.fields.clone(),
         intake: intake.clone(),
         health: Arc::new(Figures {

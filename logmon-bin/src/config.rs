@@ -107,7 +107,9 @@ impl Config {
             return Err(ConfigError::new("--demo", problem));
         }
         let ceiling = raw.retention.check()?;
-        let store = raw.store.check(ceiling)?;
+        let mut store = raw.store.check(ceiling)?;
+        let outputs = output::check_all(raw.output, &store)?;
+        store.choose(&outputs)?;
         let ring_bytes = size("live.ring_bytes", raw.live.ring_bytes.as_deref(), 16 << 20)?;
         Ok(Self {
             data_dir: raw.data_dir.unwrap_or_else(|| PathBuf::from("./logmon-data")),
@@ -118,7 +120,7 @@ impl Config {
             fields: Arc::new(fields),
             ring_bytes,
             has_demo: raw.demo,
-            outputs: output::check_all(raw.output)?,
+            outputs,
             quarantine: raw.quarantine.check()?,
         })
     }

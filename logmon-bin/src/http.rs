@@ -75,6 +75,8 @@ pub(crate) struct Parts {
     pub(crate) hub: Hub,
     /// `None` where only live works.
     pub(crate) store: Option<Arc<dyn Store>>,
+    /// What has the events of the journal alone, under their numbers: where a stream can begin.
+    pub(crate) in_journal: Option<Arc<dyn Store>>,
     pub(crate) fields: Arc<FieldMap>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) health: Arc<dyn Health>,

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use logmon_core::{Journal, Quarantine, Runner, RunnerConfig, RunnerStats, Sink};
+use logmon_core::{Cursor, Journal, Quarantine, Runner, RunnerConfig, RunnerStats, Sink};
 use logmon_forward::Sender;
-use logmon_store::mongo::MongoSink;
+use logmon_store::mongo::{MongoSink, MongoStore};
 use logmon_store::{DirQuarantine, DiskJournal};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -26,6 +27,7 @@ pub(crate) struct Outputs(Vec<Running>);
 
 struct Running {
     name: String,
+    cursor: Arc<dyn Cursor>,
     runner: Runner,
     writer: Writer,
 }
@@ -65,11 +67,24 @@ impl Outputs {
             let writer = Writer::of(output, journal, &mut settings)?;
             let journal: Arc<dyn Journal> = journal.clone();
             let quarantine: Arc<dyn Quarantine> = Arc::new(quarantine.clone());
-            let runner =
-                Runner::new(journal, writer.sink(), Arc::new(cursor), quarantine, settings);
-            Ok(Running { name: output.name.clone(), runner, writer })
+            let cursor: Arc<dyn Cursor> = Arc::new(cursor);
+            let runner = Runner::new(journal, writer.sink(), cursor.clone(), quarantine, settings);
+            Ok(Running { name: output.name.clone(), cursor, runner, writer })
         };
         Ok(Self(config.outputs.iter().map(open).collect::<anyhow::Result<_>>()?))
+    }
+
+    /// The store over what an output writes to MongoDB; `None` if it is not one.
+    pub(crate) fn store(
+        &self,
+        name: &str,
+        journal: &Arc<DiskJournal>,
+        max_queries: usize,
+    ) -> Option<MongoStore> {
+        let output = self.0.iter().find(|output| output.name == name)?;
+        let Writer::MongoDb(sink) = &output.writer else { return None };
+        let read = (journal.clone(), output.cursor.clone());
+        MongoStore::new(sink, read, max_queries, Handle::current())
     }
 
     pub(crate) fn figures(&self) -> Vec<OutputFigures> {

@@ -8,6 +8,7 @@ use logmon_core::Store;
 use logmon_store::{DiskJournal, JournalStore, LocalStore, StoreConfig, StoreDir, StoreRetention};
 
 use crate::config::{Config, StoreKind};
+use crate::outputs::Outputs;
 
 /// A store that is open, if there is one.
 #[derive(Clone)]
@@ -19,12 +20,24 @@ pub(crate) enum Opened {
 
 impl Opened {
     /// What answers queries.
-    pub(crate) fn queried(&self) -> Option<Arc<dyn Store>> {
-        match self {
+    pub(crate) fn queried(
+        &self,
+        config: &Config,
+        outputs: &Outputs,
+        journal: &Arc<DiskJournal>,
+    ) -> Queried {
+        let max_queries = config.store.max_queries;
+        let over_mongodb = config.store.output.as_ref();
+        if let Some(all) = over_mongodb.and_then(|name| outputs.store(name, journal, max_queries)) {
+            let in_journal = JournalStore::with_max_queries(journal.clone(), max_queries);
+            return Queried { all: Some(Arc::new(all)), in_journal: Some(Arc::new(in_journal)) };
+        }
+        let all: Option<Arc<dyn Store>> = match self {
             Self::Local(store) => Some(store.clone()),
             Self::Journal(store) => Some(store.clone()),
             Self::None => None,
-        }
+        };
+        Queried { in_journal: all.clone(), all }
     }
 
     /// The local store, for its figures.
@@ -41,6 +54,14 @@ impl Opened {
             store.close();
         }
     }
+}
+
+/// What answers queries.
+pub(crate) struct Queried {
+    /// `None` where only live works.
+    pub(crate) all: Option<Arc<dyn Store>>,
+    /// What has the events of the journal alone, under their numbers.
+    pub(crate) in_journal: Option<Arc<dyn Store>>,
 }
 
 /// A store whose directory has been read, where it has one. It is read before the journal is
@@ -103,7 +124,8 @@ impl Found {
                 journal.clone(),
                 config.store.max_queries,
             ))),
-            StoreKind::Local | StoreKind::None => Opened::None,
+            // That over MongoDB begins with its output.
+            StoreKind::Local | StoreKind::MongoDb | StoreKind::None => Opened::None,
         })
     }
 }

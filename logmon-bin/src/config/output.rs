@@ -6,7 +6,7 @@ use logmon_store::{HoldConfig, OnLag};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::ConfigError;
+use super::{ConfigError, Store, StoreKind};
 
 mod forward;
 mod mongodb;
@@ -58,13 +58,20 @@ enum MaxLag {
     Several(Vec<String>),
 }
 
-/// Checks all outputs; no two have one name.
+/// Checks all outputs; no two have one name. That which is searched has everything and loses nothing,
+/// unless it says otherwise.
 ///
 /// # Errors
 /// The first setting that cannot be used, with its name.
-pub(super) fn check_all(raw: Vec<RawOutput>) -> Result<Vec<Output>, ConfigError> {
+pub(super) fn check_all(raw: Vec<RawOutput>, store: &Store) -> Result<Vec<Output>, ConfigError> {
     let mut outputs: Vec<Output> = Vec::with_capacity(raw.len());
-    for raw in raw {
+    for mut raw in raw {
+        if store.kind == StoreKind::MongoDb && raw.is_searched(store.output.as_deref()) {
+            raw.0.entry("from").or_insert_with(|| "oldest".into());
+            if !raw.0.contains_key("on_lag") {
+                raw.0.entry("required").or_insert(toml::Value::Boolean(true));
+            }
+        }
         let output = raw.check()?;
         if outputs.iter().any(|other| other.name == output.name) {
             let problem = format!("there are two outputs of the name `{}`", output.name);
@@ -76,6 +83,12 @@ pub(super) fn check_all(raw: Vec<RawOutput>) -> Result<Vec<Output>, ConfigError>
 }
 
 impl RawOutput {
+    fn is_searched(&self, name: Option<&str>) -> bool {
+        let of = |key| self.0.get(key).and_then(toml::Value::as_str);
+        let kind = of("kind");
+        kind == Some("mongodb") && name.is_none_or(|name| of("name").or(kind) == Some(name))
+    }
+
     fn check(self) -> Result<Output, ConfigError> {
         let (common, own) = self.split()?;
         let kind = common.kind.as_deref();

@@ -49,6 +49,7 @@ pub(crate) struct RawStore {
     pub(crate) max_age: Option<String>,
     pub(crate) partition_bytes: Option<String>,
     pub(crate) max_queries: Option<usize>,
+    pub(crate) output: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -312,9 +313,14 @@ fn lay_over(table: &mut toml::Table, name: &str, value: String) -> Result<(), Co
     Ok(())
 }
 
-/// The first system's way to say where events go: an output that must lose nothing. One of this kind
-/// that the file has takes the connection string where it names none.
+/// The first system's way to say where events go and are searched: an output that must lose nothing.
+/// One of this kind that the file has takes the connection string where it names none, and a store
+/// that the file names stays.
 fn write_to_mongodb(table: &mut toml::Table, uri: String) {
+    let store = table.entry("store").or_insert_with(|| toml::Table::new().into());
+    if let toml::Value::Table(store) = store {
+        store.entry("kind").or_insert_with(|| "mongodb".into());
+    }
     let outputs = table.entry("output").or_insert_with(|| toml::Value::Array(Vec::new()));
     // Anything else is refused when it is read.
     let toml::Value::Array(outputs) = outputs else { return };

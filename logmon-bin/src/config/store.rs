@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ConfigError, bytes, duration, raw};
+use logmon_store::mongo::Collection;
+
+use super::{ConfigError, Destination, Output, bytes, duration, raw};
 
 /// Where events are kept to be searched.
 #[derive(Clone, Debug)]
@@ -14,6 +16,8 @@ pub(crate) struct Store {
     pub(crate) max_age: Option<Duration>,
     pub(crate) partition_bytes: u64,
     pub(crate) max_queries: usize,
+    /// The output whose database is searched.
+    pub(crate) output: Option<String>,
 }
 
 /// What is searched.
@@ -23,6 +27,8 @@ pub(crate) enum StoreKind {
     Local,
     /// The journal itself.
     Journal,
+    /// What an output writes to MongoDB, and the journal for what it has not written yet.
+    MongoDb,
     /// Nothing: only live works.
     None,
 }
@@ -36,9 +42,11 @@ impl raw::RawStore {
         let kind = match self.kind.as_deref() {
             None | Some("local") => StoreKind::Local,
             Some("journal") => StoreKind::Journal,
+            Some("mongodb") => StoreKind::MongoDb,
             Some("none") => StoreKind::None,
             Some(other) => {
-                let problem = format!("`{other}` is not a store; expected local, journal or none");
+                let problem =
+                    format!("`{other}` is not a store; expected local, mongodb, journal or none");
                 return Err(ConfigError::new("store.kind", problem));
             }
         };
@@ -60,7 +68,43 @@ impl raw::RawStore {
             max_age: younger(duration("store.max_age", self.max_age.as_deref())?, ceiling),
             partition_bytes,
             max_queries,
+            output: self.output,
         })
+    }
+}
+
+impl Store {
+    /// Finds the output whose database is searched, which then must not lose anything.
+    pub(super) fn choose(&mut self, outputs: &[Output]) -> Result<(), ConfigError> {
+        if self.kind != StoreKind::MongoDb {
+            return match self.output {
+                Some(_) => Err(ConfigError::new("store.output", "is for kind = \"mongodb\" only")),
+                None => Ok(()),
+            };
+        }
+        let fail = |problem: &str| Err(ConfigError::new("store.kind", problem));
+        let is_meant = |output: &&Output| match &self.output {
+            Some(name) => output.name == *name,
+            None => matches!(output.to, Destination::MongoDb(_)),
+        };
+        let mut meant = outputs.iter().filter(is_meant);
+        let (first, second) = (meant.next(), meant.next());
+        let Some(Output { name, to: Destination::MongoDb(mongo), .. }) = first else {
+            return fail(match &self.output {
+                Some(_) => "store.output names no output of the kind mongodb",
+                None => {
+                    "mongodb searches what an [[output]] of the kind mongodb writes, or MONGODB_URI; there is none"
+                }
+            });
+        };
+        if second.is_some() {
+            return fail("there are several outputs to MongoDB; store.output says which one");
+        }
+        if !matches!(mongo.config.collection, Collection::Named(_)) {
+            return fail("mongodb searches one collection, and the output has one for each tag");
+        }
+        self.output = Some(name.clone());
+        Ok(())
     }
 }
 

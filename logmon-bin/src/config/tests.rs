@@ -113,7 +113,7 @@ fn tells_what_is_wrong() {
         ),
         (
             "[store]\nkind = \"mysql\"",
-            "store.kind: `mysql` is not a store; expected local, journal or none",
+            "store.kind: `mysql` is not a store; expected local, mongodb, journal or none",
         ),
         (
             "[http]\ncors_origins = [\"*\"]",
@@ -268,6 +268,8 @@ fn mongodb_uri_is_an_output() {
     let environment = [("MONGODB_URI", "mongodb://mongodb:27017/logs")];
     let config = load("", &environment).unwrap();
     let [output] = &*config.outputs else { panic!("{:?}", config.outputs) };
+    assert_eq!(config.store.kind, StoreKind::MongoDb);
+    assert_eq!(config.store.output.as_deref(), Some("mongodb"));
     assert_eq!((&*output.name, output.start), ("mongodb", logmon_core::StartAt::Oldest));
     assert_eq!(output.hold, HoldConfig::new(OnLag::Block));
     assert!(format!("{:?}", output.to).contains("mongodb:27017/logs"));
@@ -281,6 +283,36 @@ fn mongodb_uri_is_an_output() {
     let config = load(text, &environment).unwrap();
     assert!(format!("{:?}", config.outputs[0].to).contains("mongodb://other"));
     assert_eq!(config.outputs.len(), 1);
+}
+
+/// What is searched has everything, and loses nothing.
+#[test]
+fn the_store_over_mongodb_is_an_output() {
+    let mongodb = "[[output]]\nkind = \"mongodb\"\nuri = \"mongodb://db\"\n";
+    let config = load(&format!("[store]\nkind = \"mongodb\"\n{mongodb}"), &[]).unwrap();
+    let [output] = &*config.outputs else { panic!("{:?}", config.outputs) };
+    assert_eq!(output.hold, HoldConfig::new(OnLag::Block));
+    assert_eq!(output.start, logmon_core::StartAt::Oldest);
+    let two = format!("{mongodb}name = \"two\"\n{mongodb}on_lag = \"drop_oldest\"\n");
+    let config =
+        load(&format!("[store]\nkind = \"mongodb\"\noutput = \"mongodb\"\n{two}"), &[]).unwrap();
+    assert_eq!(config.store.output.as_deref(), Some("mongodb"));
+    let holds: Vec<_> = config.outputs.iter().map(|output| output.hold).collect();
+    assert_eq!(holds, [HoldConfig::new(OnLag::DropOldest), HoldConfig::new(OnLag::DropOldest)]);
+    // The file's word counts.
+    let environment = [("MONGODB_URI", "mongodb://db")];
+    let config = load("[store]\nkind = \"local\"\n", &environment).unwrap();
+    assert_eq!((config.store.kind, config.outputs.len()), (StoreKind::Local, 1));
+    for (store, outputs, wrong) in [
+        ("kind = \"mongodb\"", String::new(), "there is none"),
+        ("kind = \"mongodb\"", two, "several outputs to MongoDB"),
+        ("kind = \"mongodb\"\noutput = \"x\"", mongodb.to_owned(), "names no output"),
+        ("output = \"mongodb\"", mongodb.to_owned(), "for kind = \"mongodb\" only"),
+        ("kind = \"mongodb\"", format!("{mongodb}tag_mapped = true\n"), "one for each tag"),
+    ] {
+        let found = load(&format!("[store]\n{store}\n{outputs}"), &[]).unwrap_err();
+        assert!(found.contains(wrong), "{store}: {found}");
+    }
 }
 
 #[test]

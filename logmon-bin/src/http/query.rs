@@ -91,7 +91,10 @@ impl<'a> Query<'a> {
             Err(QueryError::Busy { .. }) => Outcome::Busy,
             Err(_) => Outcome::Failed,
         };
-        answer.map_err(|error| Problem::new(Code::Overloaded, error.to_string()).retry_after(1))
+        answer.map_err(|error| match error {
+            QueryError::NeedsRange => Problem::parameter("from", error.to_string()),
+            _ => Problem::new(Code::Overloaded, error.to_string()).retry_after(1),
+        })
     }
 
     /// Adds what one query took.

@@ -43,7 +43,7 @@ pub(super) fn from_cursor(text: &str) -> Result<Start, Problem> {
 /// Begins with the `count` newest events that match, as they came in. Where nothing is stored that
 /// is none.
 pub(super) async fn last(app: &App, count: usize, filter: &Filter) -> Result<Start, Problem> {
-    let Some(store) = &app.0.store else { return Ok(Start::Head) };
+    let Some(store) = &app.0.in_journal else { return Ok(Start::Head) };
     let mut search = Search::new(filter.clone());
     search.limit = count.min(MAX_LAST);
     let page = find(store.as_ref(), search).await?;
@@ -82,7 +82,7 @@ async fn newest(app: &App, from: Position, end: u64, count: usize, filter: &Filt
 /// Begins with the first event to come in whose timestamp is not before `time`; at the head if
 /// there is none.
 async fn since(app: &App, time: Timestamp, filter: &Filter) -> Result<Start, Problem> {
-    let store = app.0.store.as_ref().ok_or_else(|| {
+    let store = app.0.in_journal.as_ref().ok_or_else(|| {
         let detail = "nothing is stored here, so a stream can only begin with what comes next";
         Problem::parameter("from", detail)
     })?;

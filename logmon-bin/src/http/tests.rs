@@ -56,6 +56,7 @@ fn ending(
     App::new(Parts {
         hub: Hub::following(journal.clone(), 1 << 20),
         journal,
+        in_journal: store.clone(),
         store,
         fields: Arc::default(),
         intake: Arc::default(),

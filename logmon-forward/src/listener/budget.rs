@@ -33,7 +33,7 @@ pub(super) struct Credit {
     pass: Arc<Semaphore>,
     pressure: Arc<Notify>,
     own: Arc<Semaphore>,
-    limit: usize,
+    all_limit: usize,
     own_limit: usize,
     held: Held,
     /// What was passed on without being covered; the next bytes wait until so much is free.
@@ -63,7 +63,7 @@ impl Budget {
             pass: self.pass.clone(),
             pressure: self.pressure.clone(),
             own: Arc::new(Semaphore::new(own_limit)),
-            limit: self.limit,
+            all_limit: self.limit,
             own_limit,
             held: Held::default(),
             owed: 0,
@@ -122,7 +122,7 @@ impl Credit {
 
     /// Whether little of what all may hold is left: less than a quarter.
     pub(super) fn is_scarce(&self) -> bool {
-        self.all.available_permits() < self.limit / 4
+        self.all.available_permits() < self.all_limit / 4
     }
 
     /// How many bytes the connection holds, with those that are on their way to the disk.

@@ -49,8 +49,7 @@ fn spell(c: char, out: &mut String) -> bool {
         'k' => out.push_str("[kK\u{212a}]"),
         's' => out.push_str("[sS\u{17f}]"),
         'a'..='z' => out.extend(['[', c, c.to_ascii_uppercase(), ']']),
-        '0'..='9' | '_' => out.push(c),
-        ' '..='~' => out.extend(['\\', c]),
+        ' '..='~' => literally(c, out),
         // Scripts without case.
         '\u{2e80}'..='\u{a48c}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' => out.push(c),
         _ => return false,
@@ -58,16 +57,26 @@ fn spell(c: char, out: &mut String) -> bool {
     true
 }
 
+/// Appends a character that stands for itself. Others have no backslash: `\>` is the end of a word to
+/// some servers.
+fn literally(c: char, out: &mut String) {
+    if matches!(
+        c,
+        '\\' | '^' | '$' | '.' | '|' | '?' | '*' | '+' | '(' | ')' | '[' | ']' | '{' | '}'
+    ) {
+        out.push('\\');
+    }
+    out.push(c);
+}
+
 /// The texts that begin with this one, letter by letter; `None` if they cannot be told.
 pub(super) fn beginning_with(text: &str) -> Option<Document> {
     let mut regex = "^".to_owned();
     for c in text.chars() {
-        match c {
-            '0'..='9' | 'a'..='z' | 'A'..='Z' | '_' => regex.push(c),
-            ' '..='~' => regex.extend(['\\', c]),
-            c if c.is_control() => return None,
-            c => regex.push(c),
+        if c.is_control() {
+            return None;
         }
+        literally(c, &mut regex);
     }
     Some(doc! { "$regex": regex })
 }
