@@ -50,6 +50,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
             quarantine,
             outputs: outputs.figures(),
             store: data.store.local(),
+            watch: outputs.watched(),
         }),
         guard: guard(&config, addresses.http),
         cursor_key: cursor_key(&config.data_dir)?,

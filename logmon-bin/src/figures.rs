@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use logmon_core::Journal as _;
 use logmon_forward::{Snapshot, Stats};
+use logmon_store::mongo::{WatchFigures, WatchStats};
 use logmon_store::{DirQuarantine, DiskJournal, JournalState, LocalStore};
 use serde_json::{Value, json};
 
@@ -22,6 +23,7 @@ pub(crate) struct Figures {
     pub(crate) quarantine: DirQuarantine,
     pub(crate) outputs: Vec<OutputFigures>,
     pub(crate) store: Option<Arc<LocalStore>>,
+    pub(crate) watch: Option<Arc<WatchStats>>,
 }
 
 impl Health for Figures {
@@ -69,6 +71,7 @@ impl Health for Figures {
                 "failed": quarantine.failed,
             },
             "outputs": outputs.collect::<Vec<_>>(),
+            "watch": self.watch.as_ref().map(|watch| watch_json(watch.figures())),
         })
     }
 
@@ -79,6 +82,16 @@ impl Health for Figures {
     fn measure(&self, figures: &mut crate::http::Figures<'_>) -> std::fmt::Result {
         metrics::measure(self, figures)
     }
+}
+
+fn watch_json(watch: WatchFigures) -> Value {
+    json!({
+        "events": watch.events,
+        "repeated": watch.repeated,
+        "gaps": watch.gaps,
+        "failures": watch.failures,
+        "listening": watch.listening,
+    })
 }
 
 fn forward_json(forward: &Snapshot) -> Value {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use logmon_core::{Cursor, Journal, Quarantine, Runner, RunnerConfig, RunnerStats, Sink};
 use logmon_forward::Sender;
-use logmon_store::mongo::{MongoSink, MongoStore};
+use logmon_store::mongo::{MongoSink, MongoStore, MongoWatch, WatchStats};
 use logmon_store::{DirQuarantine, DiskJournal};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -23,7 +23,11 @@ const PAUSE: Duration = Duration::from_secs(10);
 const WATCH: Duration = Duration::from_secs(10);
 
 /// All outputs.
-pub(crate) struct Outputs(Vec<Running>);
+pub(crate) struct Outputs {
+    all: Vec<Running>,
+    /// What brings in the events that others write where the store is, if it is in MongoDB.
+    watch: Option<MongoWatch>,
+}
 
 struct Running {
     name: String,
@@ -71,7 +75,9 @@ impl Outputs {
             let runner = Runner::new(journal, writer.sink(), cursor.clone(), quarantine, settings);
             Ok(Running { name: output.name.clone(), cursor, runner, writer })
         };
-        Ok(Self(config.outputs.iter().map(open).collect::<anyhow::Result<_>>()?))
+        let all: Vec<Running> = config.outputs.iter().map(open).collect::<anyhow::Result<_>>()?;
+        let watch = watch(&all, config, journal);
+        Ok(Self { all, watch })
     }
 
     /// The store over what an output writes to MongoDB; `None` if it is not one.
@@ -81,10 +87,15 @@ impl Outputs {
         journal: &Arc<DiskJournal>,
         max_queries: usize,
     ) -> Option<MongoStore> {
-        let output = self.0.iter().find(|output| output.name == name)?;
+        let output = self.all.iter().find(|output| output.name == name)?;
         let Writer::MongoDb(sink) = &output.writer else { return None };
         let read = (journal.clone(), output.cursor.clone());
         MongoStore::new(sink, read, max_queries, Handle::current())
+    }
+
+    /// What has come from others, where that is watched.
+    pub(crate) fn watched(&self) -> Option<Arc<WatchStats>> {
+        self.watch.as_ref().map(MongoWatch::stats)
     }
 
     pub(crate) fn figures(&self) -> Vec<OutputFigures> {
@@ -93,16 +104,20 @@ impl Outputs {
             runner: output.runner.stats(),
             writer: output.writer.clone(),
         };
-        self.0.iter().map(figures).collect()
+        self.all.iter().map(figures).collect()
     }
 
     /// Runs until told to stop: then what is on its way has some seconds to arrive.
     pub(crate) async fn run(self, stopped: watch::Receiver<bool>) {
         let mut outputs = JoinSet::new();
-        for output in self.0 {
+        for output in self.all {
             outputs.spawn(output.run(stopped.clone()));
         }
+        let watching = self.watch.map(|watch| tokio::spawn(watch.run()));
+        // Without any, others are watched until the end all the same.
+        ended(stopped).await;
         outputs.join_all().await;
+        watching.inspect(tokio::task::JoinHandle::abort);
     }
 }
 
@@ -181,6 +196,15 @@ impl Writer {
             Self::MongoDb(sink) => Arc::new(sink.clone()),
         }
     }
+}
+
+/// What others write is watched where the store is, if it is in MongoDB.
+fn watch(all: &[Running], config: &Config, journal: &Arc<DiskJournal>) -> Option<MongoWatch> {
+    let (name, by) = (config.store.output.as_ref()?, config.store.watch?);
+    let Writer::MongoDb(sink) = &all.iter().find(|output| output.name == *name)?.writer else {
+        return None;
+    };
+    MongoWatch::new(sink, journal.clone(), config.data_dir.join("mongodb.watch"), by)
 }
 
 /// Resolves when the program is to end.

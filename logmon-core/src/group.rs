@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::entries::{Entries, Index};
 use crate::msgpack;
-use crate::{Epoch, FieldMap, Position, RouteSet, Tag, Timestamp};
+use crate::{Epoch, EventId, FieldMap, Position, RouteSet, Tag, Timestamp};
 
 mod builder;
 mod compressed;
@@ -47,6 +47,8 @@ struct Row {
     fields: Arc<FieldMap>,
     received: Timestamp,
     first_seq: u64,
+    /// The id of the first event, where another journal has given it.
+    origin: Option<EventId>,
     /// Index of the batch's first event in the group.
     first: usize,
     /// Where its payload ends in the arena.
@@ -67,6 +69,8 @@ pub struct NewBatch {
     /// Digests of the chunks the batch came in, each with the index of its first event; for the
     /// recognition of chunks that are sent again.
     pub fingerprints: Vec<Fingerprint>,
+    /// The id of the first event, where another journal has given it; those of the others follow it.
+    pub origin: Option<EventId>,
     /// The form it came in, if that was compressed: what is stored and passed on where it is the
     /// smaller one. To be left out where events were added or dropped.
     pub compressed: Option<Compressed>,
@@ -85,7 +89,20 @@ pub struct Fingerprint {
 impl NewBatch {
     /// A batch for every reader there is.
     pub fn new(tag: Tag, entries: Entries) -> Self {
-        Self { tag, route: RouteSet::ALL, entries, fingerprints: Vec::new(), compressed: None }
+        Self {
+            tag,
+            route: RouteSet::ALL,
+            entries,
+            fingerprints: Vec::new(),
+            origin: None,
+            compressed: None,
+        }
+    }
+
+    /// A batch that another journal has taken in: it keeps the ids that it has there, `first` and
+    /// those that follow, and is for the live hub alone.
+    pub fn foreign(tag: Tag, entries: Entries, first: EventId) -> Self {
+        Self { route: RouteSet::LIVE, origin: Some(first), ..Self::new(tag, entries) }
     }
 }
 
@@ -224,6 +241,7 @@ impl Copying {
                     fields: row.fields.clone(),
                     received: row.received,
                     first_seq: log.seq(),
+                    origin: row.origin.map(|_| log.id()),
                     first: index.len() - 1,
                     end: index.end,
                     compressed: None,
@@ -294,6 +312,11 @@ impl<'g> Batch<'g> {
     /// Who is to get the events.
     pub fn route(&self) -> RouteSet {
         self.row().route
+    }
+
+    /// The id of the first event, where another journal has given it.
+    pub fn origin(&self) -> Option<EventId> {
+        self.row().origin
     }
 
     /// When the events were taken in.

@@ -95,6 +95,12 @@ impl EventId {
         Epoch::from_bytes(bytes)
     }
 
+    /// The id of the event that was written so many after this one.
+    #[must_use]
+    pub fn plus(self, events: u64) -> Self {
+        Self::new(self.epoch(), self.seq_low().wrapping_add(events))
+    }
+
     /// The low 40 bits of the event's number.
     pub fn seq_low(self) -> u64 {
         let mut bytes = [0; 8];
@@ -155,6 +161,7 @@ mod tests {
         assert_eq!(id.to_string(), "6b02f3c09f3c5100000f4240");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!((id.epoch(), id.seq_low()), (epoch, 0x0f_4240));
+        assert_eq!(id.plus(3), EventId::new(epoch, 0xaa00_000f_4243));
         for bad in
             ["", "6b02f3c09f3c5100000f424", "6b02f3c09f3c5100000f424g", "+b02f3c09f3c5100000f4240"]
         {

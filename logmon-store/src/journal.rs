@@ -295,7 +295,7 @@ impl Drop for DiskJournal {
 impl Journal for DiskJournal {
     fn append(&self, batch: NewBatch) -> Commit {
         let bytes = batch.entries.payload().len();
-        let header = format::header_len(batch.tag.len(), batch.fingerprints.len());
+        let header = format::header_len_of(&batch);
         if bytes > MAX_BATCH_BYTES || header > format::MAX_HEADER_BYTES {
             return Commit::ready(Err(AppendError::TooLarge { bytes }));
         }

@@ -35,7 +35,7 @@ impl JournalStore {
 
 fn snapshot(journal: &DiskJournal) -> Snapshot {
     let view = Arc::new(journal.view());
-    let parts = query::parts_of(&view, 0);
+    let parts = query::parts_of(&view, 0, query::Foreign::Take);
     Snapshot { head: view.head(), parts, ties: query::Ties::Numbers }
 }
 

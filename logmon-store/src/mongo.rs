@@ -15,6 +15,7 @@ mod schema;
 mod sink;
 mod stats;
 mod store;
+mod watch;
 
 pub use config::{Capped, Collection, ConnectionString, MongoConfig, MongoTls, WriteConcern};
 pub use document::DotsAndDollars;
@@ -22,3 +23,4 @@ pub use schema::{CollectionStatus, Difference};
 pub use sink::MongoSink;
 pub use stats::MongoFigures;
 pub use store::MongoStore;
+pub use watch::{MongoWatch, WatchBy, WatchFigures, WatchStats};

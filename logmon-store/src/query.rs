@@ -22,7 +22,7 @@ mod work;
 pub(crate) use aggregate::aggregate;
 pub(crate) use best::{Best, Rank};
 pub(crate) use crew::{Crew, Turn};
-pub(crate) use extents::parts_of;
+pub(crate) use extents::{Foreign, parts_of};
 pub(crate) use fields::fields;
 pub(crate) use part::{Bounds, Look, Part, PartError, Seen, Ties};
 pub(crate) use search::search;

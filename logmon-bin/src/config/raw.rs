@@ -50,6 +50,7 @@ pub(crate) struct RawStore {
     pub(crate) partition_bytes: Option<String>,
     pub(crate) max_queries: Option<usize>,
     pub(crate) output: Option<String>,
+    pub(crate) watch: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -125,7 +126,10 @@ const KEYS: &[(&str, &[&str])] = &[
             "insecure_no_auth",
         ],
     ),
-    ("store", &["kind", "max_bytes", "max_age", "partition_bytes", "max_queries"]),
+    (
+        "store",
+        &["kind", "max_bytes", "max_age", "partition_bytes", "max_queries", "output", "watch"],
+    ),
     ("retention", &["max_age"]),
     (
         "journal",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use logmon_store::mongo::Collection;
+use logmon_store::mongo::{Collection, WatchBy};
 
 use super::{ConfigError, Destination, Output, bytes, duration, raw};
 
@@ -18,6 +18,8 @@ pub(crate) struct Store {
     pub(crate) max_queries: usize,
     /// The output whose database is searched.
     pub(crate) output: Option<String>,
+    /// How what other processes write there is found out, to be shown live.
+    pub(crate) watch: Option<WatchBy>,
 }
 
 /// What is searched.
@@ -69,7 +71,21 @@ impl raw::RawStore {
             partition_bytes,
             max_queries,
             output: self.output,
+            watch: watch(kind, self.watch.as_deref())?,
         })
+    }
+}
+
+/// What other processes write is shown where it is searched, unless that is not wanted.
+fn watch(kind: StoreKind, text: Option<&str>) -> Result<Option<WatchBy>, ConfigError> {
+    let fail = |problem: String| Err(ConfigError::new("store.watch", problem));
+    match text {
+        Some(_) if kind != StoreKind::MongoDb => fail("is for kind = \"mongodb\" only".to_owned()),
+        None if kind != StoreKind::MongoDb => Ok(None),
+        None | Some("auto") => Ok(Some(WatchBy::Stream)),
+        Some("poll") => Ok(Some(WatchBy::Polling)),
+        Some("off") => Ok(None),
+        Some(other) => fail(format!("`{other}` is not auto, poll or off")),
     }
 }
 

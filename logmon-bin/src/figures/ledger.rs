@@ -22,7 +22,12 @@ pub(super) fn json(of: &Figures) -> Value {
         })
     });
     json!({
-        "intake": {"forward": forward(of), "http": http(of)},
+        "intake": {
+            "forward": forward(of),
+            "http": http(of),
+            // Of other nodes, which have them in their books.
+            "watch": of.watch.as_ref().map(|watch| json!({"appended": watch.figures().events})),
+        },
         "journal": {
             "appended": journal.appended,
             "kept": journal.kept,

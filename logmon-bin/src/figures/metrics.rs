@@ -19,6 +19,7 @@ pub(super) fn measure(of: &Sources, figures: &mut Figures<'_>) -> fmt::Result {
     inputs(of, figures)?;
     ledger(of, figures)?;
     quarantine(of, figures)?;
+    mongodb::watch(of, figures)?;
     outputs(of, figures)
 }
 

@@ -14,6 +14,7 @@ mod fault_matrix;
 mod http;
 mod limits;
 mod mongodb;
+mod mongodb_store;
 mod quarantine;
 mod relay;
 mod signals;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Compressed, Group, Inner, NewBatch, Row};
 use crate::entries::{EntryError, Index, Reading};
-use crate::{Epoch, RouteSet, Tag};
+use crate::{Epoch, EventId, RouteSet, Tag};
 
 /// Puts a group together.
 #[derive(Debug)]
@@ -72,6 +72,7 @@ impl GroupBuilder {
             fields: batch.entries.fields().clone(),
             received: batch.entries.received(),
             first_seq,
+            origin: batch.origin,
             first,
             end: self.index.end,
             compressed: None,
@@ -86,6 +87,13 @@ impl GroupBuilder {
         if let Some(row) = self.batches.last_mut() {
             self.compressed_bytes += compressed.bytes.len();
             row.compressed = Some(Arc::new(compressed));
+        }
+    }
+
+    /// Says that another journal has given the ids of the last batch.
+    pub fn set_origin(&mut self, first: EventId) {
+        if let Some(row) = self.batches.last_mut() {
+            row.origin = Some(first);
         }
     }
 
@@ -119,6 +127,7 @@ impl GroupBuilder {
             fields: reading.fields.clone(),
             received: reading.received,
             first_seq,
+            origin: None,
             first,
             end: offset(range.end),
             compressed: None,

@@ -57,7 +57,16 @@ impl<'g> LogRef<'g> {
 
     /// The id of the event.
     pub fn id(&self) -> EventId {
-        EventId::new(self.group.epoch(), self.seq())
+        let row = self.row();
+        match row.origin {
+            Some(first) => first.plus((self.at - row.first) as u64),
+            None => EventId::new(self.group.epoch(), self.seq()),
+        }
+    }
+
+    /// Whether another journal has taken it in, and it is only shown here.
+    pub fn is_foreign(&self) -> bool {
+        self.row().origin.is_some()
     }
 
     /// Whether `next` is the next event of the same batch.

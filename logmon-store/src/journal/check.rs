@@ -379,6 +379,7 @@ pub(crate) mod tests {
                     times: frame.times,
                     route: frame.route,
                     fields: frame.fields,
+                    origin: frame.origin,
                     tag: tag.as_str(),
                     fingerprints: &[],
                 };

@@ -2,7 +2,7 @@
 //!
 //! `docs/journal-format.md` says the same in words.
 
-use logmon_core::{Codec, Epoch, Fingerprint, Tag, Timestamp};
+use logmon_core::{Codec, Epoch, EventId, Fingerprint, NewBatch, Tag, Timestamp};
 
 use super::codec::{self, MAX_RAW_BYTES, Unknown};
 use crate::wire::{Fields, Put as _};
@@ -24,6 +24,9 @@ const MIN_ENTRY_BYTES: u64 = 3;
 const FRAME_VERSION: u8 = 1;
 const FLAG_CONTROL: u8 = 1;
 const FLAG_AUTO_TIMES: u8 = 2;
+const FLAG_ORIGIN: u8 = 4;
+/// The id of the first event, where another journal has given it.
+const ORIGIN_BYTES: usize = 12;
 
 /// The first 64 bytes of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +136,7 @@ pub(super) struct NewFrame<'a> {
     pub(super) times: (Timestamp, Timestamp),
     pub(super) route: u16,
     pub(super) fields: u16,
+    pub(super) origin: Option<EventId>,
     pub(super) tag: &'a str,
     pub(super) fingerprints: &'a [Fingerprint],
 }
@@ -152,6 +156,7 @@ impl NewFrame<'_> {
             times: (now, now),
             route: 0,
             fields: 0,
+            origin: None,
             tag: "",
             fingerprints: &[],
         }
@@ -160,9 +165,11 @@ impl NewFrame<'_> {
     /// Appends the header; gives its checksum, which is the seed of the payload's.
     pub(super) fn write(&self, out: &mut Vec<u8>, seed: u32) -> u32 {
         let start = out.len();
-        let len = header_len(self.tag.len(), self.fingerprints.len());
+        let len = header_len(self.tag.len(), self.fingerprints.len())
+            + self.origin.map_or(0, |_| ORIGIN_BYTES);
         let flags = if self.is_control { FLAG_CONTROL } else { 0 }
-            | if self.are_times_auto { FLAG_AUTO_TIMES } else { 0 };
+            | if self.are_times_auto { FLAG_AUTO_TIMES } else { 0 }
+            | if self.origin.is_some() { FLAG_ORIGIN } else { 0 };
         out.put(FRAME_MAGIC);
         out.put([FRAME_VERSION, flags, codec::number_of(self.codec), 0]);
         out.put_count(len);
@@ -177,6 +184,7 @@ impl NewFrame<'_> {
         out.put_u16(self.fields);
         out.put_count(self.tag.len());
         out.put_count(self.fingerprints.len());
+        out.extend(self.origin.iter().flat_map(|origin| origin.to_bytes()));
         out.extend_from_slice(self.tag.as_bytes());
         for fingerprint in self.fingerprints {
             out.put_u32(fingerprint.first);
@@ -188,7 +196,13 @@ impl NewFrame<'_> {
     }
 }
 
-/// The bytes of a header with its checksum.
+/// The bytes of the header of a batch with its checksum.
+pub(super) fn header_len_of(batch: &NewBatch) -> usize {
+    let origin = batch.origin.map_or(0, |_| ORIGIN_BYTES);
+    header_len(batch.tag.len(), batch.fingerprints.len()) + origin
+}
+
+/// The bytes of a header with its checksum, of a batch that has been taken in here.
 pub(super) const fn header_len(tag_bytes: usize, fingerprints: usize) -> usize {
     FRAME_FIXED_BYTES + tag_bytes + fingerprints * 20 + 4
 }
@@ -214,6 +228,7 @@ pub(super) struct FrameHeader {
     pub(super) times: (Timestamp, Timestamp),
     pub(super) route: u16,
     pub(super) fields: u16,
+    pub(super) origin: Option<EventId>,
     pub(super) tag_len: u32,
     pub(super) crc: u32,
 }
@@ -254,11 +269,21 @@ impl FrameHeader {
         }
         let [version, flags, codec, _] = kind;
         let codec = codec::of_number(codec).map_err(|Unknown| FrameFault::Unsupported)?;
-        if version != FRAME_VERSION || flags & !(FLAG_CONTROL | FLAG_AUTO_TIMES) != 0 {
+        let known = FLAG_CONTROL | FLAG_AUTO_TIMES | FLAG_ORIGIN;
+        if version != FRAME_VERSION || flags & !known != 0 {
             return Err(FrameFault::Unsupported);
         }
         // Right by its checksum, so only a forged header fails here; then nothing is allocated.
-        let expected = FRAME_FIXED_BYTES as u64 + u64::from(tag_len) + u64::from(fingerprints) * 20;
+        let rest = summed.get(FRAME_FIXED_BYTES..).unwrap_or_default();
+        let origin = (flags & FLAG_ORIGIN != 0).then(|| rest.first_chunk::<ORIGIN_BYTES>());
+        let Some(origin) = origin.map_or(Some(None), |bytes| bytes.map(Some)) else {
+            return Err(FrameFault::Invalid);
+        };
+        let origin = origin.map(|bytes| EventId::from_bytes(*bytes));
+        let expected = FRAME_FIXED_BYTES as u64
+            + origin.map_or(0, |_| ORIGIN_BYTES as u64)
+            + u64::from(tag_len)
+            + u64::from(fingerprints) * 20;
         let raw_len = header.raw_len;
         let is_length_right = match codec {
             None => raw_len == header.payload_len,
@@ -267,7 +292,7 @@ impl FrameHeader {
         let is_sound = expected + 4 == u64::from(header.header_len)
             && is_length_right
             && u64::from(header.events) * MIN_ENTRY_BYTES <= u64::from(raw_len);
-        if is_sound { Ok(Self { codec, crc, ..header }) } else { Err(FrameFault::Invalid) }
+        if is_sound { Ok(Self { codec, origin, crc, ..header }) } else { Err(FrameFault::Invalid) }
     }
 
     fn fields(fixed: &[u8]) -> Option<(Self, [u8; 4], [u32; 2])> {
@@ -298,6 +323,7 @@ impl FrameHeader {
             times,
             route,
             fields: map,
+            origin: None,
             tag_len,
             crc: 0,
         };
@@ -318,16 +344,22 @@ impl FrameHeader {
         self.first_seq + u64::from(self.events)
     }
 
+    /// Where the tag begins in the frame.
+    const fn tag_at(&self) -> usize {
+        let origin = if self.origin.is_some() { ORIGIN_BYTES } else { 0 };
+        FRAME_FIXED_BYTES + origin
+    }
+
     /// The digests of its chunks, from the bytes of the frame.
     pub(super) fn digests<'a>(&self, frame: &'a [u8]) -> impl Iterator<Item = [u8; 16]> + use<'a> {
-        let range = FRAME_FIXED_BYTES + self.tag_len as usize..self.header_len as usize - 4;
+        let range = self.tag_at() + self.tag_len as usize..self.header_len as usize - 4;
         let (fingerprints, _) = frame.get(range).unwrap_or_default().as_chunks::<20>();
         fingerprints.iter().filter_map(|fingerprint| fingerprint.last_chunk().copied())
     }
 
     /// The tag, from the bytes of the frame.
     pub(super) fn tag(&self, frame: &[u8]) -> Option<Tag> {
-        let bytes = frame.get(FRAME_FIXED_BYTES..FRAME_FIXED_BYTES + self.tag_len as usize)?;
+        let bytes = frame.get(self.tag_at()..self.tag_at() + self.tag_len as usize)?;
         Some(Tag::from(std::str::from_utf8(bytes).ok()?))
     }
 }

@@ -8,7 +8,7 @@ use logmon_core::{AppendError, Commit, CursorError, MAX_GROUP_BYTES, NewBatch, P
 
 use super::codec;
 use super::cursor::Change;
-use super::format::header_len;
+use super::format::header_len_of;
 use super::staging::Adoption;
 
 /// Memory of a waiting batch beside its entries, roughly.
@@ -97,15 +97,12 @@ impl Queued {
 
 fn frame_bytes(batch: &NewBatch) -> usize {
     let (_, payload) = codec::stored(batch);
-    header_len(batch.tag.len(), batch.fingerprints.len()) + payload.len() + 4
+    header_len_of(batch) + payload.len() + 4
 }
 
 fn held_bytes(batch: &NewBatch) -> usize {
     let compressed = batch.compressed.as_ref().map_or(0, |form| form.bytes.len());
-    header_len(batch.tag.len(), batch.fingerprints.len())
-        + batch.entries.memory()
-        + compressed
-        + BATCH_OVERHEAD
+    header_len_of(batch) + batch.entries.memory() + compressed + BATCH_OVERHEAD
 }
 
 impl State {

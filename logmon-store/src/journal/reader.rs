@@ -259,7 +259,11 @@ impl Stored {
         let range = start..start + header.payload_len as usize;
         let route = RouteSet::from_number(header.route);
         let Some(codec) = header.codec else {
-            return builder.add_stored(tag, route, header.first_seq, (range, &reading)).is_ok();
+            let added = builder.add_stored(tag, route, header.first_seq, (range, &reading)).is_ok();
+            if let (true, Some(origin)) = (added, header.origin) {
+                builder.set_origin(origin);
+            }
+            return added;
         };
         let Some((compressed, range)) = unpack(codec, range, (&header, builder.arena())) else {
             return false;

@@ -195,7 +195,8 @@ impl Sealer {
     /// Puts the events of a group into units.
     fn take(&mut self, group: &Group) -> Result<(), Halt> {
         let first = group.index_of(self.unit.next_seq());
-        for log in group.iter().skip(first) {
+        // Those of other journals are only shown here.
+        for log in group.iter().skip(first).filter(|log| !log.is_foreign()) {
             let received = log.received().as_nanos();
             if received >= self.hour_end {
                 self.seal()?;

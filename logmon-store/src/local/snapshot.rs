@@ -10,7 +10,7 @@ use super::parts;
 use super::shared::Shared;
 use crate::DiskJournal;
 use crate::journal::View;
-use crate::query::{PartError, Snapshot, Ties, parts_of};
+use crate::query::{Foreign, PartError, Snapshot, Ties, parts_of};
 
 /// How often a query begins anew because what it was to look at has moved on.
 const MAX_ATTEMPTS: usize = 4;
@@ -40,7 +40,7 @@ pub(super) fn answer<T>(
     loop {
         let (catalog, view) = take(shared, journal);
         let blocks = catalog.partitions().filter_map(parts::part_of);
-        let parts = blocks.chain(parts_of(&view, catalog.end_seq)).collect();
+        let parts = blocks.chain(parts_of(&view, catalog.end_seq, Foreign::Skip)).collect();
         let answer = query(Snapshot { head: view.head(), parts, ties: Ties::Numbers });
         if view.is_intact(catalog.end_seq) || attempts >= MAX_ATTEMPTS {
             return answer;

@@ -10,7 +10,8 @@
 //! subtype 0x80. `opaque: true` says that a document has such a value, or an array inside an array,
 //! so that queries do not rely on what the server finds in its metadata.
 
-use logmon_core::{Event as _, LogRef, Timestamp};
+use logmon_core::{Epoch, Event as _, EventId, LogRef, Timestamp};
+use mongodb::bson::oid::ObjectId;
 
 mod key;
 mod read;
@@ -48,6 +49,12 @@ pub(super) fn split(time: Timestamp) -> (i64, i32) {
     let nanos = time.as_nanos();
     let rest = nanos.rem_euclid(NANOS_PER_MILLI);
     (nanos.div_euclid(NANOS_PER_MILLI), i32::try_from(rest).unwrap_or(0))
+}
+
+/// The least and the greatest `_id` of the events of an epoch.
+pub(super) fn ids_of(epoch: Epoch) -> (ObjectId, ObjectId) {
+    let id = |seq| ObjectId::from_bytes(EventId::new(epoch, seq).to_bytes());
+    (id(0), id(u64::MAX))
 }
 
 /// Appends the document of an event.

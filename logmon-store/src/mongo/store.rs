@@ -20,7 +20,7 @@ use super::document::{Stored, split};
 use super::sink::MongoSink;
 use crate::DiskJournal;
 use crate::journal::View;
-use crate::query::{self, Desk, Part, Snapshot, Ties, Turn};
+use crate::query::{self, Desk, Foreign, Part, Snapshot, Ties, Turn};
 
 mod own;
 mod part;
@@ -186,7 +186,7 @@ impl Inner {
             let view = Arc::new(self.journal.view());
             let from = written.unwrap_or(0).max(view.first_seq());
             let own = Own { epochs: self.epochs.clone(), in_journal_from: from };
-            let mut parts = query::parts_of(&view, from);
+            let mut parts = query::parts_of(&view, from, Foreign::Skip);
             parts.extend(self.documents(asked, own)?);
             let answer = query(Snapshot { head: view.head(), parts, ties: Ties::Ids });
             if view.is_intact(from) || attempts >= MAX_ATTEMPTS {

@@ -20,6 +20,7 @@ struct JournalPart {
     extent: Extent,
     /// Other events are in other parts.
     seqs: Range<u64>,
+    foreign: Foreign,
 }
 
 /// Events that are in memory.
@@ -28,10 +29,20 @@ struct RecentPart {
     /// Ranges of groups, in order.
     pieces: Vec<(Group, Range<usize>)>,
     times: (Timestamp, Timestamp),
+    foreign: Foreign,
+}
+
+/// What becomes of events that other journals have taken in, and that are shown here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    /// They are of no concern.
+    Skip,
+    /// They are events like others.
+    Take,
 }
 
 /// The events of a view from a number on.
-pub(crate) fn parts_of(view: &Arc<View>, first_seq: u64) -> Vec<Arc<dyn Part>> {
+pub(crate) fn parts_of(view: &Arc<View>, first_seq: u64, foreign: Foreign) -> Vec<Arc<dyn Part>> {
     let first_seq = first_seq.max(view.first_seq());
     let end_seq = view.head().seq;
     let recent = view.recent(first_seq);
@@ -42,16 +53,28 @@ pub(crate) fn parts_of(view: &Arc<View>, first_seq: u64) -> Vec<Arc<dyn Part>> {
     let before = first_seq..in_memory.start.min(end_seq);
     let behind = in_memory.end.max(first_seq)..end_seq;
     let on_disk = [before, behind].into_iter().flat_map(|seqs| {
-        view.segments().filter_map(move |extent| JournalPart::boxed(view, extent, &seqs))
+        view.segments().filter_map(move |extent| JournalPart::boxed(view, extent, &seqs, foreign))
     });
-    on_disk.chain(RecentPart::all(recent, first_seq)).collect()
+    on_disk.chain(RecentPart::all(recent, first_seq, foreign)).collect()
+}
+
+impl Foreign {
+    fn concerns(self, log: &LogRef<'_>) -> bool {
+        self == Self::Take || !log.is_foreign()
+    }
 }
 
 impl JournalPart {
     /// The events of an extent with these numbers; `None` if there are none.
-    fn boxed(view: &Arc<View>, extent: Extent, seqs: &Range<u64>) -> Option<Arc<dyn Part>> {
+    fn boxed(
+        view: &Arc<View>,
+        extent: Extent,
+        seqs: &Range<u64>,
+        foreign: Foreign,
+    ) -> Option<Arc<dyn Part>> {
         let seqs = seqs.start.max(extent.first_seq)..seqs.end.min(extent.end_seq);
-        (!seqs.is_empty()).then(|| Arc::new(Self { view: view.clone(), extent, seqs }) as _)
+        (!seqs.is_empty())
+            .then(|| Arc::new(Self { view: view.clone(), extent, seqs, foreign }) as _)
     }
 
     /// Shows every event that the query wants.
@@ -65,7 +88,7 @@ impl JournalPart {
                 seen.is_cut = true;
                 break;
             }
-            if self.seqs.contains(&log.seq()) {
+            if self.seqs.contains(&log.seq()) && self.foreign.concerns(&log) {
                 judge(look, (&group, &log), &mut seen, each);
             }
         }
@@ -103,7 +126,11 @@ impl Part for JournalPart {
             return Ok(None);
         }
         let blocks = self.view.split(&self.extent)?.into_iter();
-        Ok(Some(blocks.filter_map(|extent| Self::boxed(&self.view, extent, &self.seqs)).collect()))
+        Ok(Some(
+            blocks
+                .filter_map(|extent| Self::boxed(&self.view, extent, &self.seqs, self.foreign))
+                .collect(),
+        ))
     }
 
     fn find(&self, look: &Look<'_>, best: &mut Best) -> Result<Seen, PartError> {
@@ -121,7 +148,11 @@ impl Part for JournalPart {
 
 impl RecentPart {
     /// The events of groups that follow each other, from a number on.
-    fn all(recent: Vec<Recent>, first_seq: u64) -> impl Iterator<Item = Arc<dyn Part>> {
+    fn all(
+        recent: Vec<Recent>,
+        first_seq: u64,
+        foreign: Foreign,
+    ) -> impl Iterator<Item = Arc<dyn Part>> {
         let mut parts: Vec<Self> = Vec::new();
         for Recent { group, times } in recent {
             let mut next = group.index_of(first_seq);
@@ -132,7 +163,9 @@ impl RecentPart {
                     if range.len() < group.len() { times_of(&group, &range) } else { times };
                 match parts.last_mut().filter(|last| last.events() + range.len() <= PART_EVENTS) {
                     Some(last) => last.add(group.clone(), range, times),
-                    None => parts.push(Self { pieces: vec![(group.clone(), range)], times }),
+                    None => {
+                        parts.push(Self { pieces: vec![(group.clone(), range)], times, foreign });
+                    }
                 }
             }
         }
@@ -163,7 +196,7 @@ impl RecentPart {
                     return seen;
                 }
                 events += 1;
-                if let Some(log) = group.get(at) {
+                if let Some(log) = group.get(at).filter(|log| self.foreign.concerns(log)) {
                     judge(look, (group, &log), &mut seen, each);
                 }
             }

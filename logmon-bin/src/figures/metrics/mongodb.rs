@@ -7,6 +7,19 @@ use logmon_store::mongo::MongoFigures;
 use super::Sources;
 use crate::http::{Figures, Row};
 
+/// What has come from others, and how often the server could not tell.
+pub(super) fn watch(of: &Sources, figures: &mut Figures<'_>) -> fmt::Result {
+    let Some(watch) = of.watch.as_ref().map(|watch| watch.figures()) else { return Ok(()) };
+    let by = |outcome, events| Row::new([("outcome", outcome)], events);
+    let events = [by("taken", watch.events), by("repeated", watch.repeated)];
+    let help = "Events that other processes wrote and that are shown live here";
+    figures.counters("logmon_mongodb_watched_events", help, events)?;
+    let help = "How often the server could not tell what others wrote meanwhile";
+    figures.counter("logmon_mongodb_watch_gaps", help, watch.gaps)?;
+    let help = "How often watching what others write failed and was begun again";
+    figures.counter("logmon_mongodb_watch_failures", help, watch.failures)
+}
+
 /// What they have written, and why not.
 pub(super) fn measure(of: &Sources, figures: &mut Figures<'_>) -> fmt::Result {
     let outputs: Vec<(&str, MongoFigures)> = of

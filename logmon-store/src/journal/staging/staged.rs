@@ -275,6 +275,7 @@ impl Staged {
             times: frame.times,
             route: kind.route,
             fields: maps.get(usize::from(kind.map)).copied().unwrap_or_default(),
+            origin: None,
             tag: &kind.tag,
             fingerprints: if frame.events == 0 { &self.fingerprints } else { &[] },
         }

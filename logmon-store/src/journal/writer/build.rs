@@ -130,6 +130,7 @@ impl Built {
             times,
             route: batch.route.number(),
             fields,
+            origin: batch.origin,
             tag: &batch.tag,
             fingerprints: &batch.fingerprints,
         };

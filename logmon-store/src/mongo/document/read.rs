@@ -89,6 +89,23 @@ impl Stored {
         self.seq
     }
 
+    pub(in crate::mongo) const fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    pub(in crate::mongo) const fn received(&self) -> Timestamp {
+        self.received
+    }
+
+    /// The event as a packed entry that the default field map reads.
+    pub(in crate::mongo) fn entry(&self) -> &[u8] {
+        &self.entry
+    }
+
+    pub(in crate::mongo) fn into_entry(self) -> Vec<u8> {
+        self.entry
+    }
+
     /// The event, in a group of its own.
     ///
     /// # Errors

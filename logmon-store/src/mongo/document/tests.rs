@@ -200,7 +200,7 @@ fn keys_mean_nothing_to_the_server() {
 #[test]
 fn documents_of_others_are_events() {
     let mut other = mongodb::bson::doc! {
-        "_id": bson::oid::ObjectId::from_bytes([9; 12]),
+        "_id": ObjectId::from_bytes([9; 12]),
         "timestamp": bson::DateTime::from_millis(5),
         "level": "warn",
         "message": "hello",
