@@ -4,6 +4,7 @@ import { Drawer } from './components/Drawer';
 import { FilterRow } from './components/FilterRow';
 import { KeysDialog } from './components/KeysDialog';
 import { LogPane } from './components/LogPane';
+import { Outputs } from './components/Outputs';
 import { QueryBar } from './components/QueryBar';
 import { StatusBar } from './components/StatusBar';
 import { TopBar } from './components/TopBar';
@@ -20,6 +21,7 @@ export function App() {
       </div>
       <div className={searching ? 'thin-bar -mb-[2px]' : 'h-0'} data-testid="searching" aria-hidden="true" />
       <Banners />
+      <Outputs />
       <main className="flex min-h-0 flex-1 flex-col min-[1100px]:flex-row">
         <LogPane />
         <Drawer />

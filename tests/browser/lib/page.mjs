@@ -92,7 +92,7 @@ export function scenarios() {
 
   return function scenario(name, options, run) {
     test(name, { timeout: 120_000 }, async () => {
-      const server = new Server();
+      const server = new Server(options.server);
       await server.start();
       const shipper = new Shipper(server, options.shipper);
       const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, locale: 'en-US', reducedMotion: 'reduce', ...options.context });

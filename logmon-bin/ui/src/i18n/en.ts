@@ -116,6 +116,9 @@ export const en = {
     partial: 'The search ended early; what is shown is not complete.',
     violation: 'The server broke the order of the live stream; the view started again from the last sure position.',
   },
+  outputs: {
+    waits: (name: string, count: number): string => `Output ${name} cannot be written to; ${number.format(count)} ${plural.select(count) === 'one' ? 'event waits' : 'events wait'}.`,
+  },
   empty: {
     title: 'No logs yet',
     text: 'This page is live: the first line appears here the moment it is stored. Send one in the way you like:',

@@ -103,6 +103,9 @@ export const ja: Catalogue = {
     partial: '検索は途中で終わりました。表示は完全ではありません。',
     violation: 'サーバーのライブ配信の順序が乱れたため、確かな位置から続きを取り直しました。',
   },
+  outputs: {
+    waits: (name, count) => `出力 ${name} に書き込めません。${number.format(count)} 件が待機しています。`,
+  },
   empty: {
     title: 'ログはまだありません',
     text: 'この画面はライブです。最初の行は保存と同時にここに現れます。お好みの方法で送ってください。',
