@@ -403,6 +403,31 @@ fn a_selection_has_the_events_and_nothing_else() {
     assert!(group.select(&[1]).memory() < group.memory());
 }
 
+/// Events of another journal keep the ids they have there, whatever number they get here.
+#[test]
+fn foreign_events_keep_their_ids() {
+    let (own, foreign) = (batch("a", &[entry(map(&[]))]), vec![entry(map(&[])); 4]);
+    let entries = batch("a", &foreign).entries;
+    let first = EventId::new(Epoch::from_bytes([9; 7]), (1 << 40) - 2);
+    let mut builder = GroupBuilder::with_capacity(epoch(), 5, 2, 1000);
+    builder.push(&own, 10);
+    builder.push(&NewBatch::foreign("b".into(), entries, first), 11);
+    let group = builder.finish();
+    let ids: Vec<_> = group.iter().map(|log| (log.is_foreign(), log.id())).collect();
+    let other = |at| (true, first.plus(at));
+    let own = (false, EventId::new(epoch(), 10));
+    assert_eq!(ids, [own, other(0), other(1), other(2), other(3)]);
+    assert_eq!(ids[3].1, EventId::new(Epoch::from_bytes([9; 7]), 0), "of 40 bits");
+    for indices in [&[0, 2, 3][..], &[4], &[1, 3]] {
+        let selected = group.select(indices);
+        let copied: Vec<_> = selected.iter().map(|log| (log.is_foreign(), log.id())).collect();
+        let wanted: Vec<_> = indices.iter().map(|at| ids[*at]).collect();
+        assert_eq!(copied, wanted);
+    }
+    let routes: Vec<_> = group.batches().map(|batch| batch.route()).collect();
+    assert_eq!(routes, [RouteSet::ALL, RouteSet::LIVE]);
+}
+
 #[test]
 fn a_group_can_end_behind_its_last_event() {
     let mut builder = GroupBuilder::with_capacity(epoch(), 0, 0, 0);

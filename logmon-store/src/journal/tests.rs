@@ -125,6 +125,31 @@ async fn a_batch_keeps_everything_it_was_appended_with() {
     assert_eq!(read.batches().next().unwrap().route().number(), 7);
 }
 
+/// Events of another journal keep their ids over a restart, and are not found under ids of this one.
+#[tokio::test]
+async fn foreign_events_come_back_as_they_were() {
+    let vfs = MemoryVfs::new();
+    let (journal, _) = open(&vfs, small());
+    let first = logmon_core::EventId::new(Epoch::from_bytes([9; 7]), 7);
+    let foreign = |text: &str| NewBatch::foreign("app".into(), batch(text).entries, first);
+    let at = journal.append(foreign("of another")).await.unwrap().first;
+    journal.append(batch("own")).await.unwrap();
+    drop(journal);
+    let (journal, report) = open(&vfs, small());
+    assert_eq!(report.damages.len(), 0);
+    let read = journal.read(at, 1).await.unwrap().unwrap();
+    let log = read.get(0).unwrap();
+    assert_eq!((&*log.message(), log.is_foreign(), log.id()), ("of another", true, first));
+    assert_eq!(log.batch().route(), logmon_core::RouteSet::LIVE);
+    let view = journal.view();
+    assert!(view.find(logmon_core::EventId::new(at.epoch, at.seq)).unwrap().is_none());
+    let own = logmon_core::EventId::new(at.epoch, at.seq + 1);
+    assert_eq!(
+        view.find(own).unwrap().map(|(group, at)| group.get(at).unwrap().is_foreign()),
+        Some(false)
+    );
+}
+
 // Group commit: what arrives during an fsync shares the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_appends_share_one_fsync() {

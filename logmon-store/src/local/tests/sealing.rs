@@ -160,6 +160,27 @@ async fn a_partition_is_closed_at_its_size() {
 }
 
 /// A page key is told apart by the number where timestamps are equal.
+/// What belongs to another journal is no event of the store, in blocks or before.
+#[tokio::test]
+async fn foreign_events_are_not_kept() {
+    let world = World::new(small());
+    let (store, mut sealer) = world.open();
+    world.append(logs(0..5)).await;
+    for log in logs(5..8) {
+        let id = EventId::new(logmon_core::Epoch::from_bytes([7; 7]), 3);
+        let entries = log.to_batch().unwrap().entries;
+        let batch = logmon_core::NewBatch::foreign("app".into(), entries, id);
+        world.journal.append(batch).await.unwrap();
+    }
+    world.append(logs(8..10)).await;
+    let wanted: Vec<_> = (0..5).chain(8..10).map(|at| format!("event {at}")).collect();
+    assert_eq!(all(&store).await, wanted);
+    sealer.drain();
+    assert_eq!(all(&store).await, wanted);
+    sealer.finish();
+    assert_eq!(all(&store).await, wanted);
+}
+
 #[tokio::test]
 async fn equal_timestamps_are_paged_by_number() {
     let world = World::new(small());
