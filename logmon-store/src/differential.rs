@@ -19,6 +19,8 @@ mod truth;
 
 pub(crate) use events::batches;
 pub(crate) use questions::Questions;
+#[cfg(feature = "mongodb")]
+pub(crate) use questions::figures;
 pub(crate) use truth::Truth;
 
 /// Runs a test of so many cases, by the effort and from the seed that are asked for.

@@ -237,10 +237,10 @@ impl DiskJournal {
         cursor::answer(cursor::change(&self.shared, name.into(), None)).await
     }
 
-    /// The epochs of this journal, as far as it remembers them.
+    /// The epochs of this journal, as far as it remembers them, and the first number of each.
     #[cfg(feature = "mongodb")]
-    pub(crate) fn epochs(&self) -> std::collections::HashSet<Epoch> {
-        self.shared.catalog().epochs.iter().map(|(epoch, _)| *epoch).collect()
+    pub(crate) fn epochs(&self) -> Vec<(Epoch, u64)> {
+        self.shared.catalog().epochs.clone()
     }
 
     /// What there is to search now.

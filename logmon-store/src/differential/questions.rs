@@ -231,7 +231,7 @@ impl Question {
     }
 }
 
-fn figures(row: &Row) -> Figures {
+pub(crate) fn figures(row: &Row) -> Figures {
     let Row { count, sum, first, last, buckets, .. } = row;
     (*count, *sum, first.as_nanos(), last.as_nanos(), buckets.clone())
 }

@@ -20,7 +20,7 @@ pub(crate) struct Truth {
 }
 
 /// A row: the events, the sum, their first and last time in nanoseconds, the columns.
-pub(super) type Figures = (u64, f64, i64, i64, Vec<u64>);
+pub(crate) type Figures = (u64, f64, i64, i64, Vec<u64>);
 
 impl Truth {
     /// Takes note of the events of a batch that was appended here.
@@ -80,7 +80,7 @@ impl Truth {
     }
 
     /// The rows of a table, and what is in none of those asked for.
-    pub(super) fn table(
+    pub(crate) fn table(
         &self,
         scope: &Scope,
         spec: &TableSpec,

@@ -23,7 +23,7 @@ mod tests;
 
 pub use key::DotsAndDollars;
 pub(super) use key::escaped;
-pub(super) use read::Stored;
+pub(super) use read::{Stored, level_named};
 
 use value::Values;
 pub(super) use write::Document;

@@ -16,22 +16,26 @@ use tokio::runtime::Handle;
 
 use super::client::Connection;
 use super::config::{Collection, MongoConfig};
-use super::document::{Stored, split};
+use super::document::{Stored, ids_of, split};
 use super::sink::MongoSink;
 use crate::DiskJournal;
 use crate::journal::View;
 use crate::query::{self, Desk, Foreign, Part, Snapshot, Ties, Turn};
 
+mod count;
 mod own;
 mod part;
 mod superset;
 
+use count::Counting;
 use own::Own;
 use part::Source;
-use superset::{Query, Translator};
+use superset::{Approximation, Query, Translator};
 
 /// How often a query begins anew because what it was to look at has moved on.
 const MAX_ATTEMPTS: usize = 4;
+/// Epochs of this journal with events that are not to be counted, at most.
+const MAX_LATE_EPOCHS: usize = 16;
 
 /// What is searched is the collection that an output writes to, and behind it the journal, for what
 /// the output has not written yet.
@@ -51,7 +55,9 @@ struct Inner {
     collection: String,
     journal: Arc<DiskJournal>,
     cursor: Arc<dyn Cursor>,
-    epochs: Arc<HashSet<Epoch>>,
+    /// The epochs of the journal and the first number of each.
+    epochs: Arc<[(Epoch, u64)]>,
+    own: Arc<HashSet<Epoch>>,
     desk: Desk,
     handle: Handle,
 }
@@ -69,7 +75,9 @@ impl MongoStore {
     ) -> Option<Self> {
         let connection = sink.connection().clone();
         let Collection::Named(collection) = &connection.config().collection else { return None };
-        let (collection, epochs) = (collection.clone(), Arc::new(journal.epochs()));
+        let collection = collection.clone();
+        let epochs: Arc<[_]> = journal.epochs().into();
+        let own = Arc::new(epochs.iter().map(|(epoch, _)| *epoch).collect());
         let desk = Desk::new(max_queries);
         Some(Self(Arc::new(Inner {
             connection,
@@ -77,6 +85,7 @@ impl MongoStore {
             journal,
             cursor,
             epochs,
+            own,
             desk,
             handle,
         })))
@@ -89,7 +98,8 @@ impl logmon_core::Store for MongoStore {
     fn search(&self, search: Search) -> BoxFuture<'_, Result<Page, QueryError>> {
         let inner = self.0.clone();
         Box::pin(self.0.desk.run(move |turn| {
-            let asked = Asked { scope: &search.scope, order: search.order, after: search.after };
+            let Search { scope, order, after, .. } = &search;
+            let asked = Asked { scope, order: *order, after: *after, count: None };
             inner.answer(&asked, |snapshot| query::search(snapshot, &search, turn))
         }))
     }
@@ -102,7 +112,7 @@ impl logmon_core::Store for MongoStore {
     fn aggregate(&self, query: Aggregate) -> BoxFuture<'_, Result<Aggregated, QueryError>> {
         let inner = self.0.clone();
         Box::pin(self.0.desk.run(move |turn| {
-            let asked = Asked::all(&query.scope);
+            let asked = Asked { count: Some(&query), ..Asked::all(&query.scope) };
             inner.answer(&asked, |snapshot| query::aggregate(snapshot, &query, turn))
         }))
     }
@@ -120,28 +130,32 @@ struct Asked<'q> {
     scope: &'q Scope,
     order: Order,
     after: Option<PageKey>,
+    /// What is to be counted, where that is all.
+    count: Option<&'q Aggregate>,
 }
 
 impl<'q> Asked<'q> {
     const fn all(scope: &'q Scope) -> Self {
-        Self { scope, order: Order::NewestFirst, after: None }
+        Self { scope, order: Order::NewestFirst, after: None, count: None }
     }
 
-    /// The query that finds every document of it; `None` where there can be none.
-    fn query(&self, config: &MongoConfig) -> Option<Document> {
+    /// What the server knows of the filter; `None` where there can be nothing.
+    fn found(&self, config: &MongoConfig) -> Option<Approximation> {
         let Scope { filter, from, to, .. } = self.scope;
-        if from >= to {
-            return None;
-        }
+        let found = (Translator { keys: config.keys }).filter(filter);
+        (from < to && found.over != Query::Nothing).then_some(found)
+    }
+
+    /// The query that finds every document of it.
+    fn query(&self, over: &Query) -> Document {
+        let Scope { from, to, .. } = self.scope;
         let date = |time: Timestamp| DateTime::from_millis(split(time).0);
         let mut all = vec![doc! { "timestamp": { "$gte": date(*from), "$lte": date(*to) } }];
         all.extend(self.after.map(|after| self.behind(after)));
-        match (Translator { keys: config.keys }).filter(filter).over {
-            Query::Nothing => return None,
-            Query::Everything => {}
-            Query::Those(query) => all.push(query),
+        if let Query::Those(query) = over {
+            all.push(query.clone());
         }
-        Some(doc! { "$and": all })
+        doc! { "$and": all }
     }
 
     /// What comes behind the end of the last page, and perhaps others of its millisecond.
@@ -185,9 +199,9 @@ impl Inner {
             let written = self.written()?;
             let view = Arc::new(self.journal.view());
             let from = written.unwrap_or(0).max(view.first_seq());
-            let own = Own { epochs: self.epochs.clone(), in_journal_from: from };
+            let own = Own { epochs: self.own.clone(), in_journal_from: from };
             let mut parts = query::parts_of(&view, from, Foreign::Skip);
-            parts.extend(self.documents(asked, own)?);
+            parts.extend(self.documents(asked, own, view.head().seq)?);
             let answer = query(Snapshot { head: view.head(), parts, ties: Ties::Ids });
             if view.is_intact(from) || attempts >= MAX_ATTEMPTS {
                 return answer;
@@ -204,8 +218,15 @@ impl Inner {
     }
 
     /// The documents that may be wanted.
-    fn documents(&self, asked: &Asked<'_>, own: Own) -> Result<Option<Arc<dyn Part>>, QueryError> {
-        let Some(filter) = asked.query(self.connection.config()) else { return Ok(None) };
+    fn documents(
+        &self,
+        asked: &Asked<'_>,
+        own: Own,
+        head: u64,
+    ) -> Result<Vec<Arc<dyn Part>>, QueryError> {
+        let Some(found) = asked.found(self.connection.config()) else { return Ok(Vec::new()) };
+        let filter = asked.query(&found.over);
+        let end = own.in_journal_from.min(asked.scope.snapshot.unwrap_or(u64::MAX).min(head));
         let source = Source {
             handle: self.handle.clone(),
             collection: self.collection()?,
@@ -214,7 +235,25 @@ impl Inner {
             deadline: Instant::now().checked_add(asked.scope.budget),
             own,
         };
-        Ok(Some(part::part_of(source, (asked.scope.from, asked.scope.to))))
+        let times = (asked.scope.from, asked.scope.to);
+        let counting = asked.count.and_then(|query| Counting::of(query, &found));
+        if let (Some(counting), Some(others)) = (counting, self.own_from(end)) {
+            return Ok(count::parts_of(counting, source, &others, times));
+        }
+        Ok(vec![part::part_of(source, times)])
+    }
+
+    /// Documents of this journal's events from a number on; `None` if they are told in too many ways.
+    fn own_from(&self, seq: u64) -> Option<Vec<Document>> {
+        let ends = self.epochs.iter().skip(1).map(|(_, first)| *first).chain([u64::MAX]);
+        let late = self.epochs.iter().zip(ends).filter(|(_, end)| *end > seq);
+        let late = late.map(|((epoch, _), _)| {
+            let (first, last) = ids_of(*epoch);
+            let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+            doc! { "_id": { "$gte": first, "$lte": last }, "seq": { "$gte": seq } }
+        });
+        let late: Vec<Document> = late.collect();
+        (late.len() <= MAX_LATE_EPOCHS).then_some(late)
     }
 
     fn collection(&self) -> Result<mongodb::Collection<RawDocumentBuf>, QueryError> {

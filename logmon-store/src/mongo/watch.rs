@@ -133,7 +133,7 @@ impl MongoWatch {
             return None;
         };
         let collection = collection.clone();
-        let own = journal.epochs();
+        let own = journal.epochs().into_iter().map(|(epoch, _)| epoch).collect();
         let resume = Resume::new(token_file);
         Some(Self { connection, collection, journal, own, by, resume, stats: Arc::default() })
     }

@@ -237,6 +237,10 @@ impl<'d> Parts<'d> {
 /// The level that a document names, in upper or lower case.
 fn level_of(value: RawBsonRef<'_>) -> Option<Level> {
     let RawBsonRef::String(name) = value else { return None };
+    level_named(name)
+}
+
+pub(in crate::mongo) fn level_named(name: &str) -> Option<Level> {
     Level::ALL.into_iter().find(|level| {
         name == level.as_str()
             || name.chars().eq(level.as_str().chars().map(|c| c.to_ascii_lowercase()))

@@ -27,7 +27,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Documents of the first batch: mostly a page is no longer.
 const FIRST_DOCUMENTS: usize = 128;
 /// Time that is over is seen by the engine; this is for what the engine cannot see.
-const GRACE: Duration = Duration::from_millis(100);
+pub(super) const GRACE: Duration = Duration::from_millis(100);
 
 /// Where documents come from, and which ones.
 #[derive(Debug)]
@@ -73,13 +73,11 @@ pub(super) fn part_of(source: Source, times: (Timestamp, Timestamp)) -> Arc<dyn 
 impl Source {
     async fn open(&self) -> Result<Cursor<RawDocumentBuf>, Error> {
         let direction = if self.order == Order::NewestFirst { -1 } else { 1 };
-        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let find = self.collection.find(self.filter.clone());
         let find = find
             .sort(doc! { "timestamp": direction, "_id": direction })
             .batch_size(u32::try_from(FIRST_DOCUMENTS).unwrap_or(u32::MAX))
-            // A secondary may not have yet what the cursor of the output says is there.
-            .selection_criteria(primary);
+            .selection_criteria(primary());
         let Some(deadline) = self.deadline else { return find.await };
         find.max_time(deadline.saturating_duration_since(Instant::now()) + GRACE).await
     }
@@ -107,27 +105,50 @@ impl Source {
 
     /// The same from a thread of the engine; `None` where the time is over.
     fn next(&self, at: &mut At) -> Result<Option<(Vec<RawDocumentBuf>, bool)>, PartError> {
-        let fetched = self.handle.block_on(async {
-            match self.deadline {
-                Some(deadline) => {
-                    let end = tokio::time::Instant::from_std(deadline + GRACE);
-                    timeout_at(end, self.fetch(at)).await.ok().transpose()
-                }
-                None => self.fetch(at).await.map(Some),
-            }
-        });
-        let is_over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        match fetched {
-            Ok(Some(fetched)) => Ok(Some(fetched)),
+        let fetched = self.within(self.fetch(at)).map_err(|error| failed(&error))?;
+        if fetched.is_none() {
+            *at = At::Lost;
+        }
+        Ok(fetched)
+    }
+
+    /// What the server answers, on a thread of the engine; `None` where the time of the query is over.
+    pub(super) fn within<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Option<T>, Error> {
+        let Some(deadline) = self.deadline else { return self.handle.block_on(asked).map(Some) };
+        let end = tokio::time::Instant::from_std(deadline + GRACE);
+        match self.handle.block_on(async { timeout_at(end, asked).await }) {
+            Ok(Ok(answer)) => Ok(Some(answer)),
             // The server may be the first to see it.
-            Ok(None) | Err(_) if is_over => {
-                *at = At::Lost;
-                Ok(None)
-            }
-            Ok(None) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-            Err(error) => Err(io::Error::other(error.to_string()).into()),
+            Ok(Err(_)) if Instant::now() >= deadline => Ok(None),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Ok(None),
         }
     }
+
+    /// The same source of other documents.
+    pub(super) fn with_filter(&self, filter: Document) -> Self {
+        let Self { handle, collection, order, deadline, own, .. } = self;
+        let (handle, collection, own) = (handle.clone(), collection.clone(), own.clone());
+        Self { handle, collection, filter, order: *order, deadline: *deadline, own }
+    }
+}
+
+/// A secondary may not have yet what the cursor of the output says is there.
+pub(super) const fn primary() -> SelectionCriteria {
+    SelectionCriteria::ReadPreference(ReadPreference::Primary)
+}
+
+/// A failure of the server.
+pub(super) fn failed(error: &Error) -> PartError {
+    io::Error::other(error.to_string()).into()
+}
+
+/// What is not known of a range, as the time of the query was over.
+pub(super) fn lost(source: &Arc<Source>, times: (Timestamp, Timestamp)) -> Arc<dyn Part> {
+    Arc::new(Rest { source: source.clone(), times, at: Mutex::new(At::Lost) })
 }
 
 /// Every instant that a document with the `timestamp` of this one may stand for.

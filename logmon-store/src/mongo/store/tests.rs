@@ -1,17 +1,18 @@
 //! The store over MongoDB answers as looking at each event by itself does, whoever wrote what.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use logmon_core::{
-    CursorState, Journal as _, Log, MemoryCursor, NewBatch, Position, Sink as _, SinkBatch,
-    Store as _,
+    Buckets, CursorState, Journal as _, Key, Log, MemoryCursor, NewBatch, Position, Sink as _,
+    SinkBatch, Store as _, TableSpec,
 };
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::differential::{Truth, a_world, append, open_journal, with_cases};
+use crate::differential::{Truth, a_world, append, batches, figures, open_journal, with_cases};
 use crate::vfs::memory::MemoryVfs;
 
 #[path = "../../../../tests/mongodb/server.rs"]
@@ -143,6 +144,96 @@ fn the_database_answers_as_looking_at_each_event_does() {
             }
         });
     });
+}
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_800_000_000 + seconds, 0).unwrap()
+}
+
+/// What a chart asks for: tables that the server can count, and filters of which it says neither too
+/// much nor too little.
+fn a_chart() -> impl Strategy<Value = Aggregate> {
+    let filters = [
+        "*",
+        "level:error",
+        "NOT level:error",
+        "level:none",
+        "source:web-1",
+        "tag:db",
+        "level>=warn source:日本",
+        "NOT (source:\"\" OR level<info)",
+        "timestamp>=1800000010",
+    ];
+    let range = prop_oneof![
+        Just((time(0), time(40))),
+        Just((time(10), time(12))),
+        Just((Timestamp::MIN, Timestamp::MAX)),
+        // So long that it is counted in pieces.
+        Just((time(-100_000), time(100_000))),
+    ];
+    let by = prop::sample::subsequence(vec!["level", "source", "tag"], 0..=3);
+    let tables = prop::collection::vec((by, any::<bool>()), 1..4);
+    (prop::sample::select(filters.to_vec()), range, tables, 1_i64..50).prop_map(
+        |(filter, (from, to), tables, columns)| {
+            let spec = |(by, is_chart): (Vec<&str>, bool)| {
+                let mut spec = TableSpec::by(by.into_iter().map(Key::named));
+                spec.buckets = Buckets::between(bounds(from, to, columns)).filter(|_| is_chart);
+                spec
+            };
+            let tables = tables.into_iter().map(spec).collect();
+            let mut query = Aggregate::new(Filter::parse(filter).unwrap(), tables);
+            (query.scope.from, query.scope.to) = (from, to);
+            query
+        },
+    )
+}
+
+/// The ends of so many columns, of which the first is short; none where there is no beginning.
+fn bounds(from: Timestamp, to: Timestamp, columns: i64) -> Vec<Timestamp> {
+    if from == Timestamp::MIN {
+        return Vec::new();
+    }
+    let (from, to) = (from.as_nanos(), to.as_nanos());
+    let width = (to - from) / columns / 1_000_000 * 1_000_000;
+    let inner = (1..columns).map(|at| from + 1_000_000 + width * (at - 1));
+    [from].into_iter().chain(inner).chain([to]).map(Timestamp::from_nanos).collect()
+}
+
+#[test]
+fn the_server_counts_as_the_evaluator_does() {
+    let Some(database) = Database::new() else { return };
+    let world = (prop::collection::vec(batches::a_batch(), 0..12), a_state(), a_chart());
+    let (counted, read) = (AtomicU32::new(0), AtomicU32::new(0));
+    with_cases(80, world, |(batches, state, query)| {
+        let config = database.config();
+        let (mut node, mut other) = (Node::new(&database, &config), Node::new(&database, &config));
+        let (mut truth, mut of_other) = (Truth::told_apart_by(Ties::Ids), Truth::default());
+        for (at, batch) in batches.iter().enumerate() {
+            if at % state.others == 1 {
+                other.append(&mut of_other, batch);
+            } else {
+                node.append(&mut truth, batch);
+            }
+        }
+        truth.add_others(of_other);
+        other.deliver(usize::MAX, true);
+        node.deliver(state.saved, true);
+        node.deliver(state.written, false);
+        let answer = database.runtime.block_on(node.store().aggregate(query.clone())).unwrap();
+        for (table, spec) in answer.tables.iter().zip(&query.tables) {
+            let (rows, _) = truth.table(&query.scope, spec);
+            let found: BTreeMap<_, _> =
+                table.rows.iter().map(|row| (row.key.to_vec(), figures(row))).collect();
+            assert_eq!(found, rows, "{} {spec:?}", query.scope.filter);
+        }
+        // Where the journal has nothing to tell, bytes are those of documents.
+        if state.saved == usize::MAX && answer.stats.matched > 0 {
+            let is_read = answer.stats.scanned_bytes > 0;
+            (if is_read { &read } else { &counted }).fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let (counted, read) = (counted.into_inner(), read.into_inner());
+    assert!(counted > 10 && counted > 3 * read, "{counted} counted, {read} read");
 }
 
 /// A page of the middle of a burst: all events have one timestamp.
