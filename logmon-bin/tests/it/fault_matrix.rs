@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The rows about faults and about bad input that concern one machine and its disk, or MongoDB.
 fn rows() -> BTreeSet<String> {
-    let faults =
-        (1..=45).chain(66..=70).chain(73..=76).map(|number| format!("S-{number:03}"));
+    let faults = (1..=45).chain(66..=70).chain(73..=76).map(|number| format!("S-{number:03}"));
     let input = (94..=100).chain(109..=110).map(|number| format!("R-{number:03}"));
     faults.chain(input).collect()
 }
