@@ -38,6 +38,8 @@ export class Session {
   private addedCount = 0;
   private addedRank = -1;
   private lastEventTime: string | null = null;
+  /** What a search found of other nodes may come live again: it was in the database before it was here. */
+  private found = new Set<string>();
   private caughtUp = 0;
   private retryTimer = 0;
 
@@ -165,6 +167,7 @@ export class Session {
     const rows = answer.logs.map(eventRow).reverse();
     this.counting.loaded(rows);
     this.ring.reset(rows);
+    this.found = new Set(answer.logs.map((log) => log.id));
     this.addedCount = 0;
     this.addedRank = -1;
     this.lastEventTime = answer.logs[0]?.timestamp ?? null;
@@ -220,7 +223,8 @@ export class Session {
 
   private batch(batch: Batch): void {
     this.caughtUp += batch.logs.length;
-    this.pump.add({ rows: batch.logs.map(eventRow), done: () => this.live.ack(batch.sub, batch.to_seq) });
+    const fresh = batch.logs.filter((log) => !this.found.delete(log.id));
+    this.pump.add({ rows: fresh.map(eventRow), done: () => this.live.ack(batch.sub, batch.to_seq) });
   }
 
   private gap(gap: Gap): void {
