@@ -181,7 +181,7 @@ impl Writer {
             }
             Destination::MongoDb(mongo) => {
                 settings.retry = mongo.retry;
-                settings.window = mongo.window;
+                (settings.window, settings.linger) = (mongo.window, mongo.linger);
                 // About as many events as one command takes.
                 settings.group_bytes =
                     (mongo.config.batch_documents * 250).clamp(64 << 10, 1 << 20);

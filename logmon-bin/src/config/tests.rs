@@ -244,6 +244,9 @@ fn reads_an_output_to_mongodb() {
         capped_size = "1GiB"
         keys = "keep"
         window = 2
+        date_keys = ["born"]
+        object_id_keys = ["user.id"]
+        flush_interval = "1s"
         required = true
         "#,
         &[],
@@ -259,6 +262,11 @@ fn reads_an_output_to_mongodb() {
     assert_eq!(settings.capped, Some(Capped { bytes: 1 << 30, documents: None }));
     assert_eq!(settings.expire_after, Some(Duration::from_secs(30 * 86_400)));
     assert_eq!(settings.keys, DotsAndDollars::Keep);
+    assert_eq!(
+        (&*settings.date_keys, &*settings.object_id_keys),
+        (&["born".to_owned()][..], &["user.id".to_owned()][..])
+    );
+    assert_eq!(mongo.linger, Duration::from_secs(1));
     assert!(!format!("{config:?}").contains("hidden"), "secrets are not shown");
 }
 
@@ -329,6 +337,7 @@ fn tells_what_is_wrong_with_an_output_to_mongodb() {
         ("capped_max = 5", "capped_max means nothing without capped_size"),
         ("keys = \"drop\"", "keys `drop` is not escape or keep"),
         ("window = 0", "window: 0 is not from 1 to 64"),
+        ("flush_interval = \"5m\"", "flush_interval: more than 60s"),
         ("batch_documents = 0", "batch_documents: 0 is not from 1 to 5000"),
         ("compressors = [\"zlib\"]", "compressors: `zlib` is not zstd or snappy"),
         ("databse = \"x\"", "unknown field `databse`"),

@@ -35,6 +35,9 @@ pub struct RunnerConfig {
     pub window: usize,
     /// How many bytes a unit has about. Default: 1 MiB.
     pub group_bytes: usize,
+    /// How long a sink waits for more events before it takes few, up to about as many as a unit has.
+    /// Default: not at all.
+    pub linger: Duration,
     /// When to write again.
     pub retry: Retry,
     /// Where a sink begins that has no cursor yet. Default: [`StartAt::Now`].
@@ -61,6 +64,7 @@ impl Default for RunnerConfig {
             routes: vec![RouteSet::ALL],
             window: 4,
             group_bytes: 1 << 20,
+            linger: Duration::ZERO,
             retry: Retry::default(),
             start: StartAt::default(),
             drain: Duration::from_secs(5),
@@ -140,14 +144,28 @@ impl Runner {
             tokio::select! {
                 () = &mut shutdown => break,
                 () = run.window.front_ended() => {}
-                () = self.journal.advanced(seq), if reads_on => {
+                () = self.gathered(seq), if reads_on => {
                     run.is_closed = self.journal.head().seq <= seq;
                 }
             }
         }
         run.drain().await
     }
+
+    /// Waits for events from a number on, and then a while for more.
+    async fn gathered(&self, seq: u64) {
+        self.journal.advanced(seq).await;
+        let enough = self.config.group_bytes as u64 / EVENT_BYTES;
+        if !self.config.linger.is_zero() && self.journal.head().seq > seq {
+            let more = self.journal.advanced(seq.saturating_add(enough.saturating_sub(1)));
+            // Either is as good.
+            drop(tokio::time::timeout(self.config.linger, more).await);
+        }
+    }
 }
+
+/// About the bytes of an event, to tell how many make up a unit.
+const EVENT_BYTES: u64 = 256;
 
 /// One run of a runner.
 struct Run<'r> {

@@ -2,9 +2,9 @@
 
 use logmon_core::Group;
 
-use super::document::{self, DotsAndDollars};
+use super::document::{self, Style};
 
 /// Appends the documents of all events; gives how many could be made.
 pub fn documents(group: &Group, out: &mut Vec<u8>) -> usize {
-    group.iter().filter(|log| document::write(out, log, DotsAndDollars::Escape).is_ok()).count()
+    group.iter().filter(|log| document::write(out, log, Style::default()).is_ok()).count()
 }

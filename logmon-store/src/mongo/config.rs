@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::document::DotsAndDollars;
+use super::document::{DotsAndDollars, Style};
 
 /// Where and how events are written to MongoDB.
 #[derive(Clone, Debug)]
@@ -36,6 +36,11 @@ pub struct MongoConfig {
     pub batch_bytes: usize,
     /// What becomes of dots and dollars in keys.
     pub keys: DotsAndDollars,
+    /// Paths below the metadata, `user.born` for nested ones, whose texts in RFC 3339 and Unix times
+    /// are written as dates, to the millisecond. What is none stays as it is. Default none.
+    pub date_keys: Vec<String>,
+    /// The same, of texts with 24 hexadecimal digits that are written as ObjectIds. Default none.
+    pub object_id_keys: Vec<String>,
     /// The collection is made as a capped one: bytes, and documents if that is limited. Default no.
     pub capped: Option<Capped>,
     /// Documents go when they were received longer ago. Default never.
@@ -138,6 +143,13 @@ pub struct MongoTls {
     pub insecure: bool,
 }
 
+impl MongoConfig {
+    /// How documents are written.
+    pub(super) fn style(&self) -> Style<'_> {
+        Style { keys: self.keys, dates: &self.date_keys, object_ids: &self.object_id_keys }
+    }
+}
+
 impl Default for MongoConfig {
     fn default() -> Self {
         Self {
@@ -152,6 +164,8 @@ impl Default for MongoConfig {
             batch_documents: 1000,
             batch_bytes: 4 << 20,
             keys: DotsAndDollars::default(),
+            date_keys: Vec::new(),
+            object_id_keys: Vec::new(),
             capped: None,
             expire_after: None,
             tls: None,

@@ -13,6 +13,7 @@
 use logmon_core::{Epoch, Event as _, EventId, LogRef, Timestamp};
 use mongodb::bson::oid::ObjectId;
 
+mod convert;
 mod key;
 mod read;
 mod value;
@@ -21,6 +22,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(super) use convert::Style;
 pub use key::DotsAndDollars;
 pub(super) use key::escaped;
 pub(super) use read::{Stored, level_named};
@@ -61,11 +63,7 @@ pub(super) fn ids_of(epoch: Epoch) -> (ObjectId, ObjectId) {
 ///
 /// # Errors
 /// It cannot be one; nothing was appended.
-pub(super) fn write(
-    out: &mut Vec<u8>,
-    log: &LogRef<'_>,
-    keys: DotsAndDollars,
-) -> Result<(), Unfit> {
+pub(super) fn write(out: &mut Vec<u8>, log: &LogRef<'_>, style: Style<'_>) -> Result<(), Unfit> {
     let start = out.len();
     let mut document = Document::begin(out);
     document.object_id("_id", log.id().to_bytes());
@@ -93,7 +91,7 @@ pub(super) fn write(
         }
     }
     document.text("tag", log.tag());
-    let mut values = Values { keys, is_opaque: false };
+    let mut values = Values::new(style);
     document.metadata(&mut values, log);
     let (millis, rest) = split(log.received());
     document.date("createdAt", millis);

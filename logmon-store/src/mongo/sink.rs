@@ -365,7 +365,7 @@ impl Documents {
         documents.bytes.reserve(batch.len() * 512);
         for (place, log) in batch.logs().enumerate() {
             let start = documents.bytes.len();
-            match document::write(&mut documents.bytes, &log, config.keys) {
+            match document::write(&mut documents.bytes, &log, config.style()) {
                 Ok(()) => {
                     let range = start..documents.bytes.len();
                     let tag = logmon_core::Event::tag(&log);

@@ -18,6 +18,8 @@ pub(crate) struct Mongo {
     pub(crate) retry: Retry,
     /// Batches in flight.
     pub(crate) window: usize,
+    /// How long few events wait for more.
+    pub(crate) linger: Duration,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -41,6 +43,9 @@ pub(crate) struct RawMongo {
     retry_wait: Option<String>,
     retry_max_interval: Option<String>,
     keys: Option<String>,
+    date_keys: Vec<String>,
+    object_id_keys: Vec<String>,
+    flush_interval: Option<String>,
     capped_size: Option<String>,
     capped_max: Option<u64>,
     expire_after: Option<String>,
@@ -67,6 +72,10 @@ struct RawTls {
 /// The longest that an attempt may take.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(3600);
 
+/// Events that come one by one are written so much later, together.
+const LINGER: Duration = Duration::from_millis(100);
+const MAX_LINGER: Duration = Duration::from_secs(60);
+
 /// Shorter waits than those of other outputs: a server that was elected anew is there soon.
 const RETRY: Retry = Retry { first: Duration::from_millis(100), most: Duration::from_secs(10) };
 
@@ -82,6 +91,7 @@ impl RawMongo {
         config.collection = self.collection().map_err(fail)?;
         config.write_concern = self.write_concern().map_err(fail)?;
         config.capped = self.capped(place)?;
+        self.batch(place, &mut config)?;
         config.database = self.database;
         config.max_pool_size = self.max_pool_size.unwrap_or(config.max_pool_size);
         config.min_pool_size = self.min_pool_size.unwrap_or(config.min_pool_size);
@@ -104,18 +114,12 @@ impl RawMongo {
         if config.expire_after.is_some_and(|after| after < Duration::from_secs(1)) {
             return Err(fail("expire_after: less than 1s keeps nothing".to_owned()));
         }
-        config.batch_documents = self.batch_documents.unwrap_or(config.batch_documents);
-        if !(1..=5_000).contains(&config.batch_documents) {
-            let problem = format!("{} is not from 1 to 5000", config.batch_documents);
-            return Err(fail(format!("batch_documents: {problem}")));
-        }
-        let bytes = self.batch_bytes.as_deref();
-        config.batch_bytes = size(&format!("{place}: batch_bytes"), bytes, config.batch_bytes)?;
         config.keys = match self.keys.as_deref() {
             None | Some("escape") => DotsAndDollars::Escape,
             Some("keep") => DotsAndDollars::Keep,
             Some(other) => return Err(fail(format!("keys `{other}` is not escape or keep"))),
         };
+        (config.date_keys, config.object_id_keys) = (self.date_keys, self.object_id_keys);
         config.tls =
             self.tls.map(|RawTls { ca, cert_key, insecure }| MongoTls { ca, cert_key, insecure });
         for name in &self.compressors {
@@ -131,7 +135,25 @@ impl RawMongo {
         if !(1..=64).contains(&window) {
             return Err(fail(format!("window: {window} is not from 1 to 64")));
         }
-        Ok(Mongo { config, retry, window })
+        let mut linger = LINGER;
+        set(&mut linger, self.flush_interval.as_deref(), "flush_interval")?;
+        if linger > MAX_LINGER {
+            return Err(fail("flush_interval: more than 60s".to_owned()));
+        }
+        Ok(Mongo { config, retry, window, linger })
+    }
+
+    /// How much one command takes.
+    fn batch(&self, place: &str, config: &mut MongoConfig) -> Result<(), ConfigError> {
+        config.batch_documents = self.batch_documents.unwrap_or(config.batch_documents);
+        if !(1..=5_000).contains(&config.batch_documents) {
+            let problem =
+                format!("batch_documents: {} is not from 1 to 5000", config.batch_documents);
+            return Err(ConfigError::new(place, problem));
+        }
+        let bytes = self.batch_bytes.as_deref();
+        config.batch_bytes = size(&format!("{place}: batch_bytes"), bytes, config.batch_bytes)?;
+        Ok(())
     }
 
     /// The connection string, which may have a password in it and then stands in a file.

@@ -112,6 +112,36 @@ async fn writes_small_groups_together() {
 }
 
 /// Counted, never silent: what retention took is told, and the rest is delivered.
+/// An idle sink waits a while for company, but not for more than a unit has.
+#[tokio::test(start_paused = true)]
+async fn waits_for_more_of_few_events() {
+    let run = async |events: usize, group_bytes: usize| {
+        let journal = Arc::new(MemoryJournal::new(1 << 20));
+        let cursor = Arc::new(MemoryCursor::default());
+        cursor.save(CursorState::at(journal.head())).await.unwrap();
+        let sink = Arc::new(Picky::default());
+        let linger = Duration::from_millis(100);
+        let config = RunnerConfig { group_bytes, linger, ..RunnerConfig::default() };
+        let shelf = Arc::new(Shelf::default());
+        let runner = Runner::new(journal.clone(), sink.clone(), cursor.clone(), shelf, config);
+        let feed = async {
+            // The runner has found nothing and waits.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            for _ in 0..events {
+                append(&journal, &["event"]).await;
+                tokio::time::sleep(Duration::from_millis(22)).await;
+            }
+            arrived(&journal, &cursor).await;
+        };
+        runner.run(feed).await.unwrap();
+        assert_eq!(sink.delivered.lock().unwrap().len(), events);
+        sink.attempts.load(Ordering::Relaxed)
+    };
+    assert_eq!(run(4, 1 << 20).await, 1, "within 100 ms");
+    assert_eq!(run(12, 1 << 20).await, 3, "within 300 ms");
+    assert_eq!(run(4, 512).await, 2, "two make a unit");
+}
+
 #[tokio::test(start_paused = true)]
 async fn goes_on_with_the_oldest_where_retention_was_faster() {
     let journal = Arc::new(MemoryJournal::new(1));

@@ -35,7 +35,7 @@ fn event_of(record: impl FnOnce(&mut Vec<u8>)) -> Group {
 
 fn document_of(group: &Group) -> Vec<u8> {
     let mut out = Vec::new();
-    write(&mut out, &group.get(0).unwrap(), DotsAndDollars::Escape).unwrap();
+    write(&mut out, &group.get(0).unwrap(), Style::default()).unwrap();
     out
 }
 
@@ -149,11 +149,8 @@ fn a_document_has_sixteen_mebibytes_at_most() {
     let largest = of(MAX_DOCUMENT_BYTES - beside);
     assert_eq!(document_of(&largest).len(), MAX_DOCUMENT_BYTES);
     let mut out = b"before".to_vec();
-    let refused = write(
-        &mut out,
-        &of(MAX_DOCUMENT_BYTES - beside + 1).get(0).unwrap(),
-        DotsAndDollars::Escape,
-    );
+    let refused =
+        write(&mut out, &of(MAX_DOCUMENT_BYTES - beside + 1).get(0).unwrap(), Style::default());
     assert_eq!(refused, Err(Unfit::TooLarge(MAX_DOCUMENT_BYTES + 1)));
     assert_eq!(out, b"before");
 }
@@ -231,7 +228,7 @@ fn every_event_comes_back() {
         let group = group_of(&batch);
         for log in group.iter() {
             let mut bytes = Vec::new();
-            write(&mut bytes, &log, DotsAndDollars::Escape).unwrap();
+            write(&mut bytes, &log, Style::default()).unwrap();
             bson(&bytes);
             let back = read(&bytes);
             let back = back.get(0).unwrap();
@@ -245,4 +242,50 @@ fn every_event_comes_back() {
             assert_eq!(json(&back), json(&log));
         }
     });
+}
+
+/// Values become dates and ObjectIds where that is asked for, and stay what they are where they are
+/// none.
+#[test]
+fn values_are_converted_where_that_is_asked_for() {
+    let nested: Value =
+        Value::Map([("born", Value::from("1970-01-01T00:00:01.5Z"))].into_iter().collect());
+    let group = event(&[
+        ("seen", Value::from("2026-11-22T10:00:00+09:00")),
+        ("unix", Value::Int(1_700_000_000)),
+        ("millis", Value::UInt(1_700_000_000_123)),
+        ("fraction", Value::Float(0.25)),
+        ("user", nested),
+        ("no", Value::from("tomorrow")),
+        ("account", Value::from("507f1f77bcf86cd799439011")),
+        ("name", Value::from("alice")),
+        ("other", Value::from("2026-11-22T10:00:00Z")),
+    ]);
+    let dates = ["seen", "unix", "millis", "fraction", "user.born", "no"].map(str::to_owned);
+    let object_ids = ["account", "name"].map(str::to_owned);
+    let style = Style { dates: &dates, object_ids: &object_ids, ..Style::default() };
+    let mut out = Vec::new();
+    write(&mut out, &group.get(0).unwrap(), style).unwrap();
+    let document = Document::from_reader(&*out).unwrap();
+    let metadata = document.get_document("metadata").unwrap();
+    let date = |document: &Document, key: &str| {
+        document.get_datetime(key).map(|date| date.timestamp_millis()).ok()
+    };
+    assert_eq!(date(metadata, "seen"), Some(1_795_309_200_000));
+    assert_eq!(date(metadata, "unix"), Some(1_700_000_000_000));
+    assert_eq!(date(metadata, "millis"), Some(1_700_000_000_123));
+    assert_eq!(date(metadata, "fraction"), Some(250));
+    assert_eq!(date(metadata.get_document("user").unwrap(), "born"), Some(1_500));
+    assert_eq!(metadata.get_str("no").unwrap(), "tomorrow");
+    let account = metadata.get_object_id("account").unwrap();
+    assert_eq!(account.to_hex(), "507f1f77bcf86cd799439011");
+    assert_eq!(metadata.get_str("name").unwrap(), "alice");
+    assert_eq!(metadata.get_str("other").unwrap(), "2026-11-22T10:00:00Z");
+    // They come back as a time and as the digits.
+    let raw = RawDocument::from_bytes(&out).unwrap();
+    let read = Stored::read(raw).and_then(Stored::into_group).unwrap();
+    let log = read.get(0).unwrap().to_log();
+    assert_eq!(log.metadata.get("account"), Some(&Value::from("507f1f77bcf86cd799439011")));
+    let unix = Timestamp::from_nanos(1_700_000_000_000_000_000);
+    assert_eq!(log.metadata.get("unix"), Some(&Value::Time(unix)));
 }

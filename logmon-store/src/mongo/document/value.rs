@@ -3,7 +3,8 @@
 use logmon_core::LogRef;
 use logmon_core::msgpack::{self, Cursor, Head};
 
-use super::key::{self, DotsAndDollars};
+use super::convert::Style;
+use super::key;
 use super::write::{end, put_binary, put_index};
 use super::{MSGPACK_SUBTYPE, split};
 
@@ -22,13 +23,19 @@ const BINARY: u8 = 0x05;
 const DOCUMENT: u8 = 0x03;
 
 /// Writes values.
-pub(super) struct Values {
-    pub(super) keys: DotsAndDollars,
+pub(super) struct Values<'s> {
+    style: Style<'s>,
+    /// Where the value stands, if that matters.
+    path: String,
     /// Something is told in a way that queries do not see.
     pub(super) is_opaque: bool,
 }
 
-impl Values {
+impl<'s> Values<'s> {
+    pub(super) const fn new(style: Style<'s>) -> Self {
+        Self { style, path: String::new(), is_opaque: false }
+    }
+
     /// Appends the metadata of an event; gives the type of what was written.
     pub(super) fn metadata(&mut self, out: &mut Vec<u8>, log: &LogRef<'_>) -> u8 {
         let start = out.len();
@@ -59,11 +66,28 @@ impl Values {
     fn element(&mut self, out: &mut Vec<u8>, key: &str, value: &[u8], depth: usize) {
         let kind_at = out.len();
         out.push(0);
-        key::put(out, key, self.keys);
-        let kind = self.value(out, value, depth);
+        key::put(out, key, self.style.keys);
+        let kind = if self.style.converts() {
+            self.value_at(out, key, (value, depth))
+        } else {
+            self.value(out, value, depth)
+        };
         if let Some(place) = out.get_mut(kind_at) {
             *place = kind;
         }
+    }
+
+    /// Appends the value of a key, as another type where that is asked for; gives its type.
+    fn value_at(&mut self, out: &mut Vec<u8>, key: &str, (value, depth): (&[u8], usize)) -> u8 {
+        let above = self.path.len();
+        if above > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(key);
+        let converted = self.style.convert(out, &self.path, value);
+        let kind = converted.unwrap_or_else(|| self.value(out, value, depth));
+        self.path.truncate(above);
+        kind
     }
 
     /// Appends one value; gives its type.

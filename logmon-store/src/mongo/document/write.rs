@@ -77,7 +77,7 @@ impl<'o> Document<'o> {
         Array { out: self.out, start, len: 0 }
     }
 
-    pub(super) fn metadata(&mut self, values: &mut Values, log: &LogRef<'_>) {
+    pub(super) fn metadata(&mut self, values: &mut Values<'_>, log: &LogRef<'_>) {
         self.name(0x03, "metadata");
         let (kind_at, start) = (self.out.len() - "metadata\0".len() - 1, self.out.len());
         let kind = values.metadata(self.out, log);

@@ -329,6 +329,39 @@ fn documents_of_others_are_events_too() {
     }
 }
 
+/// What was written as a date or an ObjectId is found as what it is shown as.
+#[test]
+fn converted_values_are_found() {
+    let Some(database) = Database::new() else { return };
+    let config = MongoConfig {
+        date_keys: vec!["born".to_owned()],
+        object_id_keys: vec!["account".to_owned()],
+        ..database.config()
+    };
+    let mut node = Node::new(&database, &config);
+    let log = Log::new("x")
+        .field("born", "2026-11-22T10:00:00Z")
+        .field("account", "507f1f77bcf86cd799439011");
+    node.append(&mut Truth::default(), &log.to_batch().unwrap());
+    node.deliver(1, true);
+    let store = node.store();
+    for (text, events) in [
+        ("account:507f1f77bcf86cd799439011", 1),
+        ("account:507f1f77bcf86cd799439012", 0),
+        ("account:507f*", 1),
+        ("account>=507e", 1),
+        ("account:*", 1),
+        ("born:\"2026-11-22T10:00:00Z\"", 1),
+        ("born>=\"2026-11-22T10:00:00Z\"", 1),
+        ("born<\"2026-11-22T10:00:00Z\"", 0),
+        ("NOT account:507f1f77bcf86cd799439011", 0),
+    ] {
+        let search = Search::new(Filter::parse(text).unwrap());
+        let found = database.runtime.block_on(store.search(search)).unwrap().hits.len();
+        assert_eq!(found, events, "{text}");
+    }
+}
+
 /// The time of a query holds, and what was found until then is an answer.
 #[test]
 fn a_query_whose_time_is_over_says_where_to_go_on() {

@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use logmon_core::Scalar;
 use logmon_core::filter::{Literal, Range, ValueTest, Wildcard};
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc};
 
@@ -88,6 +89,11 @@ fn beginning(wildcard: &Wildcard) -> Option<Document> {
     text::beginning_with(wildcard.pieces().next().unwrap_or_default())
 }
 
+/// What is shown as text and is none to the server.
+fn others() -> Document {
+    doc! { "$type": ["binData", "objectId"] }
+}
+
 /// What is asked of a value: any of several for `over`.
 struct Asked {
     over: Vec<Document>,
@@ -96,12 +102,12 @@ struct Asked {
 
 impl Asked {
     fn of(test: &ValueTest) -> Self {
-        // Bytes that are text count as text.
+        // Bytes that are text count as text, and ObjectIds as that which shows them.
         let over = match test {
             ValueTest::Equals(literal) => return Self::equal(literal),
             ValueTest::Range(range) => match Ends::of(range) {
                 Some(Ends { number, text, may_be_time }) => {
-                    let bytes = text.is_some().then(|| doc! { "$type": "binData" });
+                    let bytes = text.is_some().then(others);
                     let dates = may_be_time.then(|| doc! { "$type": "date" });
                     number.into_iter().chain(text).chain(bytes).chain(dates).collect()
                 }
@@ -109,9 +115,9 @@ impl Asked {
             },
             ValueTest::Wildcard(wildcard) => {
                 let regex = beginning(wildcard).unwrap_or_else(|| doc! { "$type": "string" });
-                vec![regex, doc! { "$type": "binData" }]
+                vec![regex, others()]
             }
-            ValueTest::Regexp(_) => vec![doc! { "$type": ["string", "binData"] }],
+            ValueTest::Regexp(_) => vec![doc! { "$type": "string" }, others()],
             _ => vec![doc! { "$exists": true }],
         };
         Self { over, under: None }
@@ -123,6 +129,7 @@ impl Asked {
         let mut sure = vec![Bson::from(text)];
         let mut perhaps = vec![Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })];
         let mut over = Vec::new();
+        perhaps.extend(ObjectId::parse_str(text).ok().map(Bson::from));
         match literal.as_scalar() {
             None => {}
             Some(Scalar::Nil) => over.push(doc! { "$type": "null" }),
