@@ -99,7 +99,9 @@ impl logmon_core::Store for MongoStore {
         let inner = self.0.clone();
         Box::pin(self.0.desk.run(move |turn| {
             let Search { scope, order, after, .. } = &search;
-            let asked = Asked { scope, order: *order, after: *after, count: None };
+            // One more tells whether there is more; what the filter refuses is mostly not sent.
+            let batch = search.limit.saturating_add(1).min(part::BATCH_DOCUMENTS);
+            let asked = Asked { scope, order: *order, after: *after, batch, count: None };
             inner.answer(&asked, |snapshot| query::search(snapshot, &search, turn))
         }))
     }
@@ -130,13 +132,21 @@ struct Asked<'q> {
     scope: &'q Scope,
     order: Order,
     after: Option<PageKey>,
+    /// Documents that are asked for at once.
+    batch: usize,
     /// What is to be counted, where that is all.
     count: Option<&'q Aggregate>,
 }
 
 impl<'q> Asked<'q> {
     const fn all(scope: &'q Scope) -> Self {
-        Self { scope, order: Order::NewestFirst, after: None, count: None }
+        Self {
+            scope,
+            order: Order::NewestFirst,
+            after: None,
+            batch: part::BATCH_DOCUMENTS,
+            count: None,
+        }
     }
 
     /// What the server knows of the filter; `None` where there can be nothing.
@@ -232,6 +242,7 @@ impl Inner {
             collection: self.collection()?,
             filter,
             order: asked.order,
+            batch: asked.batch,
             deadline: Instant::now().checked_add(asked.scope.budget),
             own,
         };

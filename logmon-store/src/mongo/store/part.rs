@@ -20,12 +20,10 @@ use super::own::{Own, Whose};
 use crate::mongo::document::{NANOS_PER_MILLI, Stored};
 use crate::query::{Best, Bounds, Look, Part, PartError, Seen};
 
-/// Documents that are looked at together, and asked for at once.
-const BATCH_DOCUMENTS: usize = 1000;
+/// Documents that are looked at together, and asked for at once, at most.
+pub(super) const BATCH_DOCUMENTS: usize = 2000;
 /// A batch ends when it has so many bytes.
 const BATCH_BYTES: usize = 4 << 20;
-/// Documents of the first batch: mostly a page is no longer.
-const FIRST_DOCUMENTS: usize = 128;
 /// Time that is over is seen by the engine; this is for what the engine cannot see.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
@@ -36,6 +34,8 @@ pub(super) struct Source {
     pub(super) collection: Collection<RawDocumentBuf>,
     pub(super) filter: Document,
     pub(super) order: Order,
+    /// Documents that are asked for at once.
+    pub(super) batch: usize,
     /// When the query ends.
     pub(super) deadline: Option<Instant>,
     pub(super) own: Own,
@@ -76,7 +76,7 @@ impl Source {
         let find = self.collection.find(self.filter.clone());
         let find = find
             .sort(doc! { "timestamp": direction, "_id": direction })
-            .batch_size(u32::try_from(FIRST_DOCUMENTS).unwrap_or(u32::MAX))
+            .batch_size(u32::try_from(self.batch).unwrap_or(u32::MAX))
             .selection_criteria(primary());
         let Some(deadline) = self.deadline else { return find.await };
         find.max_time(deadline.saturating_duration_since(Instant::now()) + GRACE).await
@@ -84,7 +84,6 @@ impl Source {
 
     /// The next documents, and whether there may be more.
     async fn fetch(&self, at: &mut At) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
-        let most = if matches!(at, At::Start) { FIRST_DOCUMENTS } else { BATCH_DOCUMENTS };
         if matches!(at, At::Start) {
             *at = At::Open(Box::new(self.open().await?));
         }
@@ -92,7 +91,7 @@ impl Source {
             return Err(Error::custom("the time of the query was over"));
         };
         let (mut documents, mut bytes) = (Vec::new(), 0);
-        while documents.len() < most && bytes < BATCH_BYTES {
+        while documents.len() < self.batch && bytes < BATCH_BYTES {
             if !cursor.advance().await? {
                 return Ok((documents, false));
             }
@@ -130,9 +129,8 @@ impl Source {
 
     /// The same source of other documents.
     pub(super) fn with_filter(&self, filter: Document) -> Self {
-        let Self { handle, collection, order, deadline, own, .. } = self;
-        let (handle, collection, own) = (handle.clone(), collection.clone(), own.clone());
-        Self { handle, collection, filter, order: *order, deadline: *deadline, own }
+        let (handle, collection) = (self.handle.clone(), self.collection.clone());
+        Self { handle, collection, filter, own: self.own.clone(), ..*self }
     }
 }
 
