@@ -88,6 +88,7 @@ fn watch_json(watch: WatchFigures) -> Value {
     json!({
         "events": watch.events,
         "repeated": watch.repeated,
+        "unreadable": watch.unreadable,
         "gaps": watch.gaps,
         "failures": watch.failures,
         "listening": watch.listening,

@@ -40,7 +40,11 @@ pub(super) struct Asked {
 impl Asked {
     /// Reads the parameters named by [`SCOPE`].
     pub(super) fn read(params: &Params, default: Default) -> Result<Self, Problem> {
-        Self::at(Timestamp::now(), params, default)
+        // Of whole milliseconds a database can count what is between them.
+        const MILLI: i64 = 1_000_000;
+        let now = Timestamp::now().as_nanos();
+        let whole = now.saturating_add(MILLI - 1).div_euclid(MILLI).saturating_mul(MILLI);
+        Self::at(Timestamp::from_nanos(whole), params, default)
     }
 
     /// The same where `now` is an instant that an earlier request meant.

@@ -193,6 +193,7 @@ impl Connection {
                 Wake::Readable => {}
                 Wake::Quiet => {
                     *self.decoder.buffer() = BytesMut::new();
+                    self.credit.keep(self.decoder.held());
                     continue;
                 }
                 Wake::Stalled => {

@@ -272,6 +272,9 @@ impl Stored {
         if added {
             builder.set_compressed(compressed);
         }
+        if let (true, Some(origin)) = (added, header.origin) {
+            builder.set_origin(origin);
+        }
         added
     }
 }

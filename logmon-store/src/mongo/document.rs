@@ -11,6 +11,7 @@
 //! so that queries do not rely on what the server finds in its metadata.
 
 use logmon_core::{Epoch, Event as _, EventId, LogRef, Timestamp};
+use mongodb::bson::RawDocument;
 use mongodb::bson::oid::ObjectId;
 
 mod convert;
@@ -42,9 +43,15 @@ pub(super) enum Unfit {
     /// It has too many bytes.
     #[error("a document of {0} bytes; MongoDB takes {MAX_DOCUMENT_BYTES}")]
     TooLarge(usize),
+    /// It would not be read back.
+    #[error("it nests too deeply, or has too many values, to be read back from MongoDB: {0}")]
+    Unreadable(String),
 }
 
 pub(super) const NANOS_PER_MILLI: i64 = 1_000_000;
+
+/// A longer document may have more values than an event has.
+const LARGE: usize = 1 << 20;
 
 /// Milliseconds, and the nanoseconds beyond them.
 pub(super) fn split(time: Timestamp) -> (i64, i32) {
@@ -103,9 +110,28 @@ pub(super) fn write(out: &mut Vec<u8>, log: &LogRef<'_>, style: Style<'_>) -> Re
         document.boolean("opaque", true);
     }
     let bytes = document.end();
-    if bytes > MAX_DOCUMENT_BYTES {
-        out.truncate(start);
-        return Err(Unfit::TooLarge(bytes));
+    let unfit = if bytes > MAX_DOCUMENT_BYTES {
+        Some(Unfit::TooLarge(bytes))
+    } else if values.is_deep || bytes > LARGE {
+        unreadable(out.get(start..).unwrap_or_default())
+    } else {
+        None
+    };
+    match unfit {
+        Some(unfit) => {
+            out.truncate(start);
+            Err(unfit)
+        }
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether a document cannot be read as an event: in one, the metadata is a level deeper than it may
+/// have been, and all of it is one value.
+fn unreadable(document: &[u8]) -> Option<Unfit> {
+    let read = RawDocument::from_bytes(document).map_err(|error| error.to_string());
+    let read = read.and_then(|document| {
+        Stored::read(document).and_then(Stored::into_group).map_err(|error| error.to_string())
+    });
+    read.err().map(Unfit::Unreadable)
 }

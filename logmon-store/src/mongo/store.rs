@@ -1,14 +1,13 @@
 //! A store over what is in MongoDB.
 
-use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use logmon_core::filter::{Atom, Clock, ValueTest};
 use logmon_core::{
-    Aggregate, Aggregated, BoxFuture, Cursor, Epoch, EventId, FieldCatalogue, Filter, Hit, Order,
-    Page, PageKey, QueryError, Scope, Search, Timestamp,
+    Aggregate, Aggregated, BoxFuture, Cursor, EventId, FieldCatalogue, Filter, Hit, Order, Page,
+    PageKey, QueryError, Scope, Search, Timestamp,
 };
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{DateTime, Document, RawDocumentBuf, doc};
@@ -28,12 +27,14 @@ mod part;
 mod superset;
 
 use count::Counting;
-use own::Own;
+use own::{Epochs, Own};
 use part::Source;
 use superset::{Approximation, Query, Translator};
 
 /// How often a query begins anew because what it was to look at has moved on.
 const MAX_ATTEMPTS: usize = 4;
+/// How long looking for one event may take.
+const FIND: Duration = Duration::from_secs(10);
 /// Epochs of this journal with events that are not to be counted, at most.
 const MAX_LATE_EPOCHS: usize = 16;
 
@@ -55,9 +56,7 @@ struct Inner {
     collection: String,
     journal: Arc<DiskJournal>,
     cursor: Arc<dyn Cursor>,
-    /// The epochs of the journal and the first number of each.
-    epochs: Arc<[(Epoch, u64)]>,
-    own: Arc<HashSet<Epoch>>,
+    epochs: Arc<Epochs>,
     desk: Desk,
     handle: Handle,
 }
@@ -76,8 +75,7 @@ impl MongoStore {
         let connection = sink.connection().clone();
         let Collection::Named(collection) = &connection.config().collection else { return None };
         let collection = collection.clone();
-        let epochs: Arc<[_]> = journal.epochs().into();
-        let own = Arc::new(epochs.iter().map(|(epoch, _)| *epoch).collect());
+        let epochs = Arc::new(Epochs::new(&journal.epochs()));
         let desk = Desk::new(max_queries);
         Some(Self(Arc::new(Inner {
             connection,
@@ -85,7 +83,6 @@ impl MongoStore {
             journal,
             cursor,
             epochs,
-            own,
             desk,
             handle,
         })))
@@ -209,7 +206,7 @@ impl Inner {
             let written = self.written()?;
             let view = Arc::new(self.journal.view());
             let from = written.unwrap_or(0).max(view.first_seq());
-            let own = Own { epochs: self.own.clone(), in_journal_from: from };
+            let own = Own { epochs: self.epochs.clone(), in_journal_from: from };
             let mut parts = query::parts_of(&view, from, Foreign::Skip);
             parts.extend(self.documents(asked, own, view.head().seq)?);
             let answer = query(Snapshot { head: view.head(), parts, ties: Ties::Ids });
@@ -249,19 +246,19 @@ impl Inner {
         let times = (asked.scope.from, asked.scope.to);
         let counting = asked.count.and_then(|query| Counting::of(query, &found));
         if let (Some(counting), Some(others)) = (counting, self.own_from(end)) {
-            return Ok(count::parts_of(counting, source, &others, times));
+            let within = (times, asked.scope.max_bytes / 2);
+            return Ok(count::parts_of(counting, source, &others, within));
         }
         Ok(vec![part::part_of(source, times)])
     }
 
     /// Documents of this journal's events from a number on; `None` if they are told in too many ways.
     fn own_from(&self, seq: u64) -> Option<Vec<Document>> {
-        let ends = self.epochs.iter().skip(1).map(|(_, first)| *first).chain([u64::MAX]);
-        let late = self.epochs.iter().zip(ends).filter(|(_, end)| *end > seq);
-        let late = late.map(|((epoch, _), _)| {
-            let (first, last) = ids_of(*epoch);
-            let seq = i64::try_from(seq).unwrap_or(i64::MAX);
-            doc! { "_id": { "$gte": first, "$lte": last }, "seq": { "$gte": seq } }
+        let late = self.epochs.since(seq).map(|(epoch, seqs)| {
+            let (first, last) = ids_of(epoch);
+            let number = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
+            let seqs = doc! { "$gte": number(seqs.start), "$lt": number(seqs.end) };
+            doc! { "_id": { "$gte": first, "$lte": last }, "seq": seqs }
         });
         let late: Vec<Document> = late.collect();
         (late.len() <= MAX_LATE_EPOCHS).then_some(late)
@@ -280,8 +277,13 @@ impl Inner {
             return Ok(hit.map(by_id));
         }
         let id = doc! { "_id": ObjectId::from_bytes(id.to_bytes()) };
-        let found = self.handle.block_on(self.collection()?.find_one(id).into_future());
-        let found = found.map_err(|error| QueryError::Io(error.to_string()))?;
+        let collection = self.collection()?;
+        let asked = collection.find_one(id).selection_criteria(part::primary());
+        let asked = async { tokio::time::timeout(FIND, asked.into_future()).await };
+        let found = match self.handle.block_on(asked) {
+            Ok(found) => found.map_err(|error| QueryError::Io(error.to_string()))?,
+            Err(_) => return Err(QueryError::Io(format!("no answer within {FIND:?}"))),
+        };
         let event = found.map(|found| Stored::read(&found).and_then(Stored::into_group));
         match event.transpose() {
             Ok(group) => Ok(group.and_then(|group| Hit::new(group, 0)).map(by_id)),

@@ -7,14 +7,14 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use logmon_core::{
     AppendError, Entries, Epoch, EventId, Journal, NewBatch, ReadError, Reading, Tag, Timestamp,
 };
 use mongodb::Collection;
-use mongodb::bson::RawDocumentBuf;
+use mongodb::bson::{RawDocument, RawDocumentBuf};
 use mongodb::error::{Error, ErrorKind};
 
 use super::client::Connection;
@@ -66,6 +66,7 @@ pub struct MongoWatch {
 pub struct WatchStats {
     events: AtomicU64,
     repeated: AtomicU64,
+    unreadable: AtomicU64,
     gaps: AtomicU64,
     failures: AtomicU64,
     listening: AtomicBool,
@@ -79,6 +80,8 @@ pub struct WatchFigures {
     pub events: u64,
     /// Events that came again after a restart, and were left out.
     pub repeated: u64,
+    /// Documents that are no events, and events that no journal takes; they are not shown.
+    pub unreadable: u64,
     /// How often the server could not tell what came since.
     pub gaps: u64,
     /// Failures of the server, after which it was asked again.
@@ -94,9 +97,32 @@ impl WatchStats {
         WatchFigures {
             events: of(&self.events),
             repeated: of(&self.repeated),
+            unreadable: of(&self.unreadable),
             gaps: of(&self.gaps),
             failures: of(&self.failures),
             listening: self.listening.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What was told of failures.
+#[derive(Debug, Default)]
+struct Trouble(Option<(String, Instant)>);
+
+impl Trouble {
+    /// The same again only after this time.
+    const AGAIN: Duration = Duration::from_secs(60);
+
+    fn tell(&mut self, stop: &Stop) {
+        let text = stop.to_string();
+        let is_known =
+            |(known, at): &(String, Instant)| *known == text && at.elapsed() < Self::AGAIN;
+        if !self.0.as_ref().is_some_and(is_known) {
+            tracing::warn!(
+                reason = text,
+                "what other processes write to MongoDB cannot be watched; it is tried again"
+            );
+            self.0 = Some((text, Instant::now()));
         }
     }
 }
@@ -154,11 +180,12 @@ impl MongoWatch {
             None => HashSet::new(),
         };
         let (mut by, mut pause) = (self.by, PAUSE.0);
+        let (mut trouble, mut seen) = (Trouble::default(), None);
         loop {
             let before = self.stats.figures().events;
             let stop = match by {
                 WatchBy::Stream => self.stream(&mut place, &mut known).await,
-                WatchBy::Polling => self.ask(&mut known).await,
+                WatchBy::Polling => self.ask(&mut seen, &mut known).await,
             };
             self.stats.listening.store(false, Ordering::Relaxed);
             if by == WatchBy::Stream && stop.has_code(&NO_STREAMS) {
@@ -174,8 +201,9 @@ impl MongoWatch {
                 known.clear();
             }
             self.stats.failures.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(%stop, "watching MongoDB is tried again");
+            trouble.tell(&stop);
             if self.stats.figures().events > before {
+                trouble = Trouble::default();
                 pause = PAUSE.0;
             }
             tokio::time::sleep(pause).await;
@@ -222,18 +250,12 @@ impl MongoWatch {
     /// `known`.
     async fn take(
         &self,
-        documents: &[RawDocumentBuf],
+        documents: impl Iterator<Item = &RawDocument>,
         known: &mut HashSet<EventId>,
     ) -> Result<(), AppendError> {
         let mut runs: Vec<Run> = Vec::new();
         for document in documents {
-            let stored = match Stored::read(document) {
-                Ok(stored) => stored,
-                Err(unreadable) => {
-                    tracing::debug!(%unreadable, "a document is not shown live");
-                    continue;
-                }
-            };
+            let Some(stored) = self.read(document) else { continue };
             if self.own.contains(&stored.id().epoch()) {
                 continue;
             }
@@ -241,6 +263,8 @@ impl MongoWatch {
                 self.stats.repeated.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
+            // They come in order: what did not come again by now will not.
+            known.clear();
             match runs.last_mut() {
                 Some(last) if last.is_followed_by(&stored) => last.push(&stored),
                 _ => runs.push(Run::of(stored)),
@@ -248,29 +272,48 @@ impl MongoWatch {
         }
         for run in runs {
             let events = run.events;
-            let Some(batch) = run.into_batch() else { continue };
-            self.append(batch).await?;
-            self.stats.events.fetch_add(events, Ordering::Relaxed);
+            let is_taken = match run.into_batch() {
+                Some(batch) => self.append(batch).await?,
+                None => false,
+            };
+            let count = if is_taken { &self.stats.events } else { &self.stats.unreadable };
+            count.fetch_add(events, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    async fn append(&self, batch: NewBatch) -> Result<(), AppendError> {
+    /// A document as an event that the journal can take; `None` if it is none.
+    fn read(&self, document: &RawDocument) -> Option<Stored> {
+        let stored = Stored::read(document).and_then(Stored::checked);
+        stored
+            .inspect_err(|unreadable| {
+                tracing::debug!(%unreadable, "a document is not shown live");
+                self.stats.unreadable.fetch_add(1, Ordering::Relaxed);
+            })
+            .ok()
+    }
+
+    /// Whether the journal has taken a batch; it never takes one that is too large.
+    async fn append(&self, batch: NewBatch) -> Result<bool, AppendError> {
         loop {
             match self.journal.append(batch.clone()).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(true),
+                Err(AppendError::TooLarge { .. }) => return Ok(false),
                 Err(AppendError::Busy { .. }) => tokio::time::sleep(PAUSE.0).await,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn save(&mut self, place: &Place) {
-        if let Err(error) = self.resume.save(place) {
+    async fn save(&mut self, place: &Place) {
+        if let Err(error) = self.resume.save(place).await {
             tracing::warn!(%error, "where the change stream is could not be written down");
         }
     }
 }
+
+/// A batch of more bytes begins no further event.
+const RUN_BYTES: usize = 4 << 20;
 
 /// Events that one batch can have: of one tag and instant of receipt, under ids that follow each
 /// other.
@@ -294,7 +337,8 @@ impl Run {
     }
 
     fn is_followed_by(&self, stored: &Stored) -> bool {
-        self.tag == *stored.tag()
+        self.entries.len() < RUN_BYTES
+            && self.tag == *stored.tag()
             && self.received == stored.received()
             && self.first.plus(self.events) == stored.id()
     }

@@ -11,7 +11,11 @@ use crate::http::{Figures, Row};
 pub(super) fn watch(of: &Sources, figures: &mut Figures<'_>) -> fmt::Result {
     let Some(watch) = of.watch.as_ref().map(|watch| watch.figures()) else { return Ok(()) };
     let by = |outcome, events| Row::new([("outcome", outcome)], events);
-    let events = [by("taken", watch.events), by("repeated", watch.repeated)];
+    let events = [
+        by("taken", watch.events),
+        by("repeated", watch.repeated),
+        by("unreadable", watch.unreadable),
+    ];
     let help = "Events that other processes wrote and that are shown live here";
     figures.counters("logmon_mongodb_watched_events", help, events)?;
     let help = "How often the server could not tell what others wrote meanwhile";

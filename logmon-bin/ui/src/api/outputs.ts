@@ -15,7 +15,8 @@ interface Health {
 
 interface Output {
   readonly name: string;
-  readonly lag?: number | null;
+  /** Of what the journal has, how much the output has not passed; none before it has begun. */
+  readonly behind?: number | null;
   readonly trouble?: string | null;
 }
 
@@ -26,7 +27,7 @@ export async function waitingOutputs(signal: AbortSignal): Promise<readonly Wait
 /** Of the outputs those that say that something is wrong. */
 export function read(health: Health): readonly WaitingOutput[] {
   const outputs = health.figures?.outputs ?? [];
-  return outputs.flatMap(({ name, lag, trouble }) =>
-    typeof trouble === 'string' ? [{ name, lag: lag ?? 0, trouble }] : [],
+  return outputs.flatMap(({ name, behind, trouble }) =>
+    typeof trouble === 'string' ? [{ name, lag: behind ?? 0, trouble }] : [],
   );
 }

@@ -106,6 +106,19 @@ impl Stored {
         self.entry
     }
 
+    /// The same, if it is an event that can be read.
+    ///
+    /// # Errors
+    /// It nests too deeply.
+    pub(in crate::mongo) fn checked(self) -> Result<Self, Unreadable> {
+        let reading = Reading::new(<_>::default(), self.received);
+        let read = Entries::read(Bytes::copy_from_slice(&self.entry), &reading);
+        match read {
+            Ok(_) => Ok(self),
+            Err(error) => Err(Unreadable { id: self.id.to_string(), what: error.to_string() }),
+        }
+    }
+
     /// The event, in a group of its own.
     ///
     /// # Errors

@@ -289,3 +289,19 @@ fn values_are_converted_where_that_is_asked_for() {
     let unix = Timestamp::from_nanos(1_700_000_000_000_000_000);
     assert_eq!(log.metadata.get("unix"), Some(&Value::Time(unix)));
 }
+
+/// What could not be read back is not written: it would be in the database, and in no answer.
+#[test]
+fn what_nests_to_the_limit_is_refused() {
+    let nested = |depth: usize| {
+        let value = (0..depth).fold(Value::Int(1), |inner, _| Value::Array(vec![inner]));
+        event(&[("deep", value)])
+    };
+    let write_one =
+        |group: &Group| write(&mut Vec::new(), &group.get(0).unwrap(), Style::default());
+    assert_eq!(write_one(&nested(126)), Ok(()));
+    let mut out = b"before".to_vec();
+    let refused = write(&mut out, &nested(127).get(0).unwrap(), Style::default());
+    assert!(matches!(refused, Err(Unfit::Unreadable(_))), "{refused:?}");
+    assert_eq!(out, b"before");
+}

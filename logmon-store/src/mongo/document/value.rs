@@ -29,11 +29,13 @@ pub(super) struct Values<'s> {
     path: String,
     /// Something is told in a way that queries do not see.
     pub(super) is_opaque: bool,
+    /// Something nests deeper than documents do.
+    pub(super) is_deep: bool,
 }
 
 impl<'s> Values<'s> {
     pub(super) const fn new(style: Style<'s>) -> Self {
-        Self { style, path: String::new(), is_opaque: false }
+        Self { style, path: String::new(), is_opaque: false, is_deep: false }
     }
 
     /// Appends the metadata of an event; gives the type of what was written.
@@ -135,7 +137,10 @@ impl<'s> Values<'s> {
                     _ => self.packed(out, value),
                 }
             }
-            Head::Array(_) | Head::Map(_) if depth == 0 => self.packed(out, value),
+            Head::Array(_) | Head::Map(_) if depth == 0 => {
+                self.is_deep = true;
+                self.packed(out, value)
+            }
             Head::Array(len) => self.array(out, (cursor, len), depth - 1),
             Head::Map(len) => self.map(out, (cursor, len), (value, depth - 1)),
         }

@@ -23,6 +23,8 @@ const SLICES: i64 = 4;
 const MIN_SLICE_MILLIS: i64 = 60_000;
 /// Columns of a table that the server counts, at most.
 const MAX_BUCKETS: usize = 2_000;
+/// About what a row takes until it is added to the tables.
+const ROW_BYTES: usize = 512;
 
 /// What the server is to count.
 #[derive(Clone, Debug)]
@@ -162,6 +164,8 @@ struct Slice {
     source: Arc<Source>,
     /// What tells documents that are found in the journal, or came after the query.
     others: Vec<Document>,
+    /// What the rows may take, all slices together.
+    max_bytes: usize,
     /// Milliseconds; the end is not in it.
     millis: std::ops::Range<i64>,
 }
@@ -179,7 +183,7 @@ pub(super) fn parts_of(
     counting: Counting,
     source: Source,
     others: &[Document],
-    (from, to): (Timestamp, Timestamp),
+    ((from, to), max_bytes): ((Timestamp, Timestamp), usize),
 ) -> Vec<Arc<dyn Part>> {
     let (counting, source) = (Arc::new(counting), Arc::new(source));
     // What ends all times is no whole millisecond.
@@ -193,7 +197,9 @@ pub(super) fn parts_of(
     let slice = |at| {
         let millis = bound(at)..bound(at + 1);
         let (counting, source) = (counting.clone(), source.clone());
-        Arc::new(Slice { counting, source, others: others.to_vec(), millis }) as Arc<dyn Part>
+        let max_bytes = max_bytes / usize::try_from(slices).unwrap_or(1);
+        Arc::new(Slice { counting, source, others: others.to_vec(), max_bytes, millis })
+            as Arc<dyn Part>
     };
     (0..slices).map(slice).collect()
 }
@@ -224,10 +230,11 @@ impl Slice {
             None => asked.await?,
         };
         let mut rows = Vec::new();
+        let most = self.max_bytes / ROW_BYTES;
         while groups.advance().await? {
             match self.counting.read(&groups.deserialize_current()?) {
-                Some(row) => rows.push(row),
-                None => return Ok(None),
+                Some(row) if rows.len() < most => rows.push(row),
+                _ => return Ok(None),
             }
         }
         Ok(Some(rows))

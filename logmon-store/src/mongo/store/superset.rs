@@ -158,19 +158,22 @@ impl Translate for Translator {
     }
 
     fn tag(&self, pattern: &TagPattern) -> Approximation {
-        let under = pattern.bounds().into_iter().flatten().filter_map(|bound| match bound {
-            TagBound::Exact(tag) | TagBound::Below(tag) => Some(tag),
-            _ => None,
-        });
-        let under = Query::Those(doc! { "tag": { "$in": under.collect::<Vec<_>>() } });
+        // An array of tags is none.
+        let among = |tags: Vec<String>| {
+            Query::Those(doc! { "tag": { "$in": tags, "$not": { "$type": "array" } } })
+        };
+        let exact = |tag: &str| vec![tag.to_owned(), format!("{tag}\n")];
+        let under = Query::any(pattern.bounds().into_iter().flatten().map(|bound| match bound {
+            TagBound::Exact(tag) => among(exact(tag)),
+            TagBound::Below(tag) => among(vec![tag.to_owned()]),
+            _ => Query::Nothing,
+        }));
         // A document without a tag has the empty one.
         let Some(bounds) = pattern.bounds().filter(|_| !pattern.matches("")) else {
             return Approximation { over: Query::Everything, under };
         };
         let over = bounds.into_iter().map(|bound| match bound {
-            TagBound::Exact(tag) => {
-                Query::Those(doc! { "tag": { "$in": [tag, format!("{tag}\n")] } })
-            }
+            TagBound::Exact(tag) => among(exact(tag)),
             TagBound::Below(tag) => text::beginning_with(tag)
                 .map_or(Query::Everything, |regex| Query::Those(doc! { "tag": regex })),
             _ => Query::Everything,

@@ -1,12 +1,12 @@
 //! The store over MongoDB answers as looking at each event by itself does, whoever wrote what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use logmon_core::{
-    Buckets, CursorState, Journal as _, Key, Log, MemoryCursor, NewBatch, Position, Sink as _,
-    SinkBatch, Store as _, TableSpec,
+    Buckets, CursorState, Event as _, Journal as _, Key, Log, MemoryCursor, NewBatch, Position,
+    Sink as _, SinkBatch, Store as _, TableSpec,
 };
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -301,6 +301,10 @@ fn documents_of_others_are_events_too() {
         doc! { "timestamp": date, "level": "verbose", "message": 5, "user": "top" },
         doc! { "timestamp": date, "level": "warn", "message": "a", "metadata": "text" },
         doc! { "timestamp": "yesterday", "message": "no event" },
+        doc! { "timestamp": date, "message": ["abc", 5], "tag": ["web"], "seq": 5, "user": "js" },
+        // An event to which somebody has added something.
+        doc! { "timestamp": date, "message": "b", "seq": 7_i64, "tag": "db", "metadata": {},
+        "reviewed": true },
     ];
     database.runtime.block_on(async {
         let all = store.0.connection.database().await.unwrap();
@@ -311,19 +315,24 @@ fn documents_of_others_are_events_too() {
         database.runtime.block_on(store.search(search)).unwrap().hits.len()
     };
     for (text, events) in [
-        ("*", 3),
+        ("*", 5),
         ("level:error source:api", 1),
         ("mongoose user:7", 1),
-        ("level:none", 1),
+        ("level:none", 3),
         ("metadata.level:verbose", 1),
-        ("5", 1),
+        ("5", 2),
         ("user:top", 1),
+        ("user:js", 1),
+        ("seq:5", 1),
+        ("reviewed:true", 1),
+        ("tag:db", 1),
+        ("NOT tag:web", 5),
         ("level>=warn", 2),
         ("metadata.metadata:text", 1),
-        ("tag:**", 3),
+        ("tag:**", 5),
         ("tag:a.**", 0),
-        ("received>=\"2023-11-14T00:00:00Z\"", 3),
-        ("NOT user:7", 2),
+        ("received>=\"2023-11-14T00:00:00Z\"", 5),
+        ("NOT user:7", 4),
     ] {
         assert_eq!(count(text), events, "{text}");
     }
@@ -360,6 +369,45 @@ fn converted_values_are_found() {
         let found = database.runtime.block_on(store.search(search)).unwrap().hits.len();
         assert_eq!(found, events, "{text}");
     }
+}
+
+/// What was written to the database, and then taken from the journal by a power cut, is found there,
+/// though its numbers are given again.
+#[test]
+fn what_the_journal_has_lost_is_found() {
+    let Some(database) = Database::new() else { return };
+    let config = database.config();
+    let disk = MemoryVfs::new();
+    let mut lost = Node { journal: open_journal(&disk, 20_000), ..Node::new(&database, &config) };
+    lost.at = lost.journal.oldest();
+    let text = |text: &str| Log::new(text).timestamp(time(1)).to_batch().unwrap();
+    let append = |node: &Node<'_>, batch: NewBatch| {
+        database.runtime.block_on(node.journal.append(batch)).unwrap();
+    };
+    append(&lost, text("before"));
+    lost.deliver(1, true);
+    // The epoch ends here; what comes then is written, and lost.
+    let epoch = lost.journal.head().epoch;
+    let gone = logmon_core::GroupBuilder::single(epoch, &text("lost"), lost.journal.head().seq);
+    database.runtime.block_on(lost.sink.write(SinkBatch::new(gone, [0])));
+    lost.journal.close();
+    let journal = open_journal(&disk, 20_000);
+    let node = Node { journal, ..lost };
+    let store = node.store();
+    let find = || {
+        let page = database.runtime.block_on(store.search(Search::new(Filter::all()))).unwrap();
+        let mut found: Vec<_> =
+            page.hits.iter().map(|hit| hit.log().message().into_owned()).collect();
+        found.sort();
+        let mut query = Aggregate::new(Filter::all(), vec![TableSpec::default()]);
+        (query.scope.from, query.scope.to) = (time(0), time(10));
+        let counted = database.runtime.block_on(store.aggregate(query)).unwrap();
+        assert_eq!(counted.tables[0].rows[0].count, found.len() as u64);
+        found
+    };
+    assert_eq!(find(), ["before", "lost"]);
+    append(&node, text("after"));
+    assert_eq!(find(), ["after", "before", "lost"]);
 }
 
 /// The time of a query holds, and what was found until then is an answer.

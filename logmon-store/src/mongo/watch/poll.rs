@@ -11,33 +11,36 @@ use mongodb::bson::{DateTime, Document, RawDocumentBuf, doc};
 use super::{MongoWatch, Stop};
 use crate::mongo::document::ids_of;
 
+/// Documents of others that were seen, with their timestamps.
+pub(super) type Seen = HashMap<ObjectId, DateTime>;
+
 /// So often is asked.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Documents whose timestamp is older when they appear are not seen.
+/// Documents whose timestamp is further from now when they appear are not seen.
 const REACH: Duration = Duration::from_secs(30);
 /// Documents that are taken at once.
 const MAX_DOCUMENTS: i64 = 10_000;
 
 impl MongoWatch {
     /// Takes what appears among the newest documents until the server fails.
-    pub(super) async fn ask(&self, known: &mut HashSet<EventId>) -> Stop {
-        match self.poll(known).await {
+    pub(super) async fn ask(&self, seen: &mut Option<Seen>, known: &mut HashSet<EventId>) -> Stop {
+        match self.poll(seen, known).await {
             Ok(never) => match never {},
             Err(stop) => stop,
         }
     }
 
-    async fn poll(&self, known: &mut HashSet<EventId>) -> Result<std::convert::Infallible, Stop> {
+    async fn poll(
+        &self,
+        seen: &mut Option<Seen>,
+        known: &mut HashSet<EventId>,
+    ) -> Result<std::convert::Infallible, Stop> {
         let collection = self.collection().await?;
-        // What is there already is no news.
-        let mut seen: HashMap<ObjectId, DateTime> = HashMap::new();
-        let mut is_first = true;
         loop {
             let oldest = Timestamp::now().saturating_add_nanos(-nanos(REACH));
             let oldest = DateTime::from_millis(oldest.as_nanos() / 1_000_000);
-            seen.retain(|_, time| *time >= oldest);
-            let fresh = self.ids_since(oldest, &seen).await?;
-            if !is_first && !fresh.is_empty() {
+            let fresh = self.ids_since(oldest, seen.as_ref()).await?;
+            if seen.is_some() && !fresh.is_empty() {
                 let ids: Vec<ObjectId> = fresh.iter().map(|(id, _)| *id).collect();
                 let order = doc! { "timestamp": 1, "_id": 1 };
                 let mut found = collection.find(doc! { "_id": { "$in": ids } }).sort(order).await?;
@@ -45,9 +48,11 @@ impl MongoWatch {
                 while found.advance().await? {
                     documents.push(found.current().to_owned());
                 }
-                self.take(&documents, known).await?;
+                self.take(documents.iter().map(|document| &**document), known).await?;
             }
-            is_first = false;
+            // What is there at first is no news.
+            let seen = seen.get_or_insert_default();
+            seen.retain(|_, time| *time >= oldest);
             seen.extend(fresh);
             self.stats.listening.store(true, Ordering::Relaxed);
             tokio::time::sleep(INTERVAL).await;
@@ -58,11 +63,13 @@ impl MongoWatch {
     async fn ids_since(
         &self,
         oldest: DateTime,
-        seen: &HashMap<ObjectId, DateTime>,
+        seen: Option<&Seen>,
     ) -> Result<Vec<(ObjectId, DateTime)>, Stop> {
         let (first, last) = ids_of(self.journal.head().epoch);
+        let latest = Timestamp::now().saturating_add_nanos(nanos(REACH));
+        let latest = DateTime::from_millis(latest.as_nanos() / 1_000_000);
         let wanted = doc! {
-            "timestamp": { "$gte": oldest },
+            "timestamp": { "$gte": oldest, "$lte": latest },
             "$nor": [{ "_id": { "$gte": first, "$lte": last } }],
         };
         let ids = self.connection.database().await?.collection::<Document>(&self.collection);
@@ -78,10 +85,12 @@ impl MongoWatch {
             let document = found.current();
             let id = document.get_object_id("_id").ok();
             let time = document.get_datetime("timestamp").ok();
-            let unseen = id.zip(time).filter(|(id, _)| !seen.contains_key(id));
+            let unseen =
+                id.zip(time).filter(|(id, _)| !seen.is_some_and(|seen| seen.contains_key(id)));
             fresh.extend(unseen);
         }
-        if all == MAX_DOCUMENTS && !fresh.is_empty() && !seen.is_empty() {
+        let is_all_fresh = i64::try_from(fresh.len()) == Ok(MAX_DOCUMENTS);
+        if all == MAX_DOCUMENTS && is_all_fresh && seen.is_some() {
             self.missed("more documents than can be asked for at once");
         }
         Ok(fresh)

@@ -1,7 +1,8 @@
 //! Where a change stream was, in a file.
 
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// It is written down no oftener.
@@ -29,7 +30,7 @@ impl Resume {
 
     /// The place that was saved; `None` where there is none, or nonsense.
     pub(super) fn load(&self) -> Option<Place> {
-        let bytes = std::fs::read(&self.file).ok()?;
+        let bytes = fs::read(&self.file).ok()?;
         let (sum, rest) = bytes.split_first_chunk::<4>()?;
         if crc32c::crc32c(rest).to_le_bytes() != *sum {
             return None;
@@ -40,44 +41,51 @@ impl Resume {
 
     /// Saves a place, unless one was saved a moment ago: the one before is as good, and costs what
     /// came since coming once more.
-    pub(super) fn save(&mut self, place: &Place) -> io::Result<()> {
+    pub(super) async fn save(&mut self, place: &Place) -> io::Result<()> {
         if self.saved.is_some_and(|saved| saved.elapsed() < INTERVAL) {
             return Ok(());
         }
         self.saved = Some(Instant::now());
         let rest = [&place.seq.to_le_bytes()[..], &place.token].concat();
-        let draft = self.file.with_extension("new");
-        let mut file = std::fs::File::create(&draft)?;
-        file.write_all(&crc32c::crc32c(&rest).to_le_bytes())?;
-        file.write_all(&rest)?;
-        file.sync_data()?;
-        std::fs::rename(&draft, &self.file)
+        let file = self.file.clone();
+        let written = tokio::task::spawn_blocking(move || write(&file, &rest)).await;
+        written.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
+}
+
+/// Writes the file anew, whole or not at all. Blocks.
+fn write(file: &Path, rest: &[u8]) -> io::Result<()> {
+    let draft = file.with_extension("new");
+    let mut out = File::create(&draft)?;
+    out.write_all(&crc32c::crc32c(rest).to_le_bytes())?;
+    out.write_all(rest)?;
+    out.sync_data()?;
+    fs::rename(&draft, file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_place_comes_back_whole_or_not_at_all() {
+    #[tokio::test]
+    async fn a_place_comes_back_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("stream");
         let mut resume = Resume::new(file.clone());
         assert_eq!(resume.load(), None);
         let place = Place { token: b"token".to_vec(), seq: 1 << 40 };
-        resume.save(&place).unwrap();
+        resume.save(&place).await.unwrap();
         assert_eq!(Resume::new(file.clone()).load(), Some(place.clone()));
         // A moment later it is not written again.
-        resume.save(&Place { seq: 5, ..place.clone() }).unwrap();
+        resume.save(&Place { seq: 5, ..place.clone() }).await.unwrap();
         assert_eq!(resume.load(), Some(place));
-        let bytes = std::fs::read(&file).unwrap();
+        let bytes = fs::read(&file).unwrap();
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
-            std::fs::write(&file, &flipped).unwrap();
+            fs::write(&file, &flipped).unwrap();
             assert_eq!(resume.load(), None, "byte {at}");
-            std::fs::write(&file, &bytes[..at]).unwrap();
+            fs::write(&file, &bytes[..at]).unwrap();
             assert_eq!(resume.load(), None, "{at} bytes");
         }
     }

@@ -1,6 +1,7 @@
 //! By a change stream.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use mongodb::bson::{self, Document, RawDocumentBuf, doc};
 use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToken};
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{MongoWatch, Place, Stop};
 use crate::mongo::document::ids_of;
@@ -17,6 +19,8 @@ type Stream = ChangeStream<ChangeStreamEvent<RawDocumentBuf>>;
 
 /// Events that are taken into the journal together, and as many that wait meanwhile.
 const BATCH_EVENTS: usize = 1000;
+/// Bytes that wait, or one longer document.
+const WAITING_BYTES: usize = 8 << 20;
 /// How long the server waits for something to tell.
 const AWAIT: Duration = Duration::from_secs(1);
 /// A server that does not wait is asked again so much later.
@@ -27,6 +31,8 @@ const REST: Duration = Duration::from_millis(50);
 struct Told {
     document: Option<RawDocumentBuf>,
     token: Option<ResumeToken>,
+    /// For its bytes, as long as they wait.
+    _held: Option<OwnedSemaphorePermit>,
 }
 
 impl MongoWatch {
@@ -73,8 +79,8 @@ impl MongoWatch {
         let mut batch = Vec::with_capacity(BATCH_EVENTS);
         while told.recv_many(&mut batch, BATCH_EVENTS).await > 0 {
             let token = batch.iter().rev().find_map(|told| told.token.as_ref().and_then(bytes_of));
-            let documents: Vec<_> = batch.drain(..).filter_map(|told| told.document).collect();
-            if let Err(error) = self.take(&documents, known).await {
+            let documents = batch.iter().filter_map(|told| told.document.as_deref());
+            if let Err(error) = self.take(documents, known).await {
                 told.close();
                 return Err(error.into());
             }
@@ -82,8 +88,9 @@ impl MongoWatch {
                 // What is known has not come again yet, and would be unknown with a later number.
                 let again = place.as_ref().filter(|_| !known.is_empty()).map(|place| place.seq);
                 let seq = again.unwrap_or_else(|| self.journal.head().seq);
-                self.save(place.insert(Place { token, seq }));
+                self.save(place.insert(Place { token, seq })).await;
             }
+            batch.clear();
         }
         Ok(())
     }
@@ -91,6 +98,7 @@ impl MongoWatch {
 
 /// Hands on what the stream tells until it fails, or nobody takes it any more.
 async fn listen(mut stream: Stream, to: Sender<Told>) -> Result<(), Stop> {
+    let room = Arc::new(Semaphore::new(WAITING_BYTES));
     while stream.is_alive() {
         let asked = Instant::now();
         let change = stream.next_if_any().await?;
@@ -99,7 +107,10 @@ async fn listen(mut stream: Stream, to: Sender<Told>) -> Result<(), Stop> {
         }
         let is_idle = change.is_none() && asked.elapsed() < REST;
         let document = change.and_then(|change| change.full_document);
-        let told = Told { document, token: stream.resume_token() };
+        let bytes = document.as_ref().map_or(0, |document| document.as_bytes().len());
+        let bytes = u32::try_from(bytes.min(WAITING_BYTES)).unwrap_or(u32::MAX);
+        let held = room.clone().acquire_many_owned(bytes).await.ok();
+        let told = Told { document, token: stream.resume_token(), _held: held };
         if to.send(told).await.is_err() {
             break;
         }

@@ -49,13 +49,20 @@ pub(super) fn metadata(path: &str, test: &ValueTest, keys: DotsAndDollars) -> Ap
     let mut over: Vec<Query> = asked.over.iter().flat_map(found).collect();
     // What no query sees of metadata, and documents of others, whose every key is metadata.
     over.push(Query::Those(doc! { "opaque": true }));
-    over.push(Query::Those(doc! { "seq": { "$exists": false } }));
+    over.push(Query::Those(doc! { "seq": { "$not": { "$type": "long" } } }));
+    // Somebody may have added keys to an event.
+    over.extend(paths.iter().filter_map(|path| path.strip_prefix("metadata.")).flat_map(|path| {
+        asked.over.iter().map(move |value| Query::Those(doc! { path: value.clone() }))
+    }));
     // A number in a path may be taken for a place in an array.
     let is_plain = !path.split('.').any(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     let under = asked.under.filter(|_| is_plain);
     Approximation {
         over: Query::any(over),
-        under: under.map_or(Query::Nothing, |value| Query::any(found(&value))),
+        under: under.map_or(Query::Nothing, |value| {
+            let is_event = Query::Those(doc! { "seq": { "$type": "long" } });
+            Query::all([Query::any(found(&value)), is_event])
+        }),
     }
 }
 

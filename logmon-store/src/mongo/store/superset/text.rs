@@ -23,7 +23,8 @@ pub(super) fn of_message<'t>(texts: impl IntoIterator<Item = &'t str>) -> Query 
     let has = pieces.into_iter().map(|piece| Query::Those(doc! { "message": { "$regex": piece } }));
     // A message of another writer need not be text; it is judged by the text it is shown as.
     let is_no_text = Query::Those(doc! { "message": { "$not": { "$type": "string" } } });
-    Query::any([Query::all(has), is_no_text])
+    let is_list = Query::Those(doc! { "message": { "$type": "array" } });
+    Query::any([Query::all(has), is_no_text, is_list])
 }
 
 /// The expressions of the parts of a folded text that can be spelt out.
@@ -69,10 +70,10 @@ fn literally(c: char, out: &mut String) {
     out.push(c);
 }
 
-/// The texts that begin with this one, letter by letter; `None` if they cannot be told.
+/// The texts that begin as this one does, letter by letter; `None` if they cannot be told.
 pub(super) fn beginning_with(text: &str) -> Option<Document> {
     let mut regex = "^".to_owned();
-    for c in text.chars() {
+    for c in text.chars().take(MAX_PIECE_CHARS) {
         if c.is_control() {
             return None;
         }
