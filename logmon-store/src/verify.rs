@@ -17,7 +17,7 @@ use crate::{Damage, DamageKind, OpenError, StoreError};
 /// How long a writing process gets to complete what looked torn.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often a listing is begun anew because a file went between it and the opening of the file.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: usize = 100;
 
 /// Something in a data directory that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
