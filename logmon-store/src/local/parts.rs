@@ -89,18 +89,6 @@ impl Part for PartitionPart {
         let block = |at| Arc::new(BlockPart { partition: self.0.clone(), at }) as Arc<dyn Part>;
         Ok(Some((0..self.0.blocks.len()).map(block).collect()))
     }
-
-    fn find(&self, _: &Look<'_>, _: &mut Best) -> Result<Seen, PartError> {
-        Ok(Seen::default())
-    }
-
-    fn tally(&self, _: &Look<'_>, _: &mut Tables) -> Result<Seen, PartError> {
-        Ok(Seen::default())
-    }
-
-    fn fields(&self, _: &Look<'_>, _: &mut FieldTally) -> Result<Seen, PartError> {
-        Ok(Seen::default())
-    }
 }
 
 impl BlockPart {

@@ -198,7 +198,7 @@ impl Inner {
         asked: &Asked<'_>,
         query: impl Fn(Snapshot) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        self.check_cost(asked.scope)?;
+        check_cost(asked.scope)?;
         let mut attempts = 1;
         loop {
             // In this order: what the cursor has passed is in the collection, and what it has not is
@@ -291,16 +291,15 @@ impl Inner {
             Err(_) => Ok(None),
         }
     }
+}
 
-    /// Refuses what would have the server read everything: no index serves a regular expression.
-    #[expect(clippy::unused_self, reason = "it is the store that has this rule")]
-    fn check_cost(&self, scope: &Scope) -> Result<(), QueryError> {
-        let is_bounded = scope.from > Timestamp::MIN || begins(&scope.filter);
-        if is_bounded || !has_regexp(&scope.filter) {
-            return Ok(());
-        }
-        Err(QueryError::NeedsRange)
+/// Refuses what would have the server read everything: no index serves a regular expression.
+fn check_cost(scope: &Scope) -> Result<(), QueryError> {
+    let is_bounded = scope.from > Timestamp::MIN || begins(&scope.filter);
+    if is_bounded || !has_regexp(&scope.filter) {
+        return Ok(());
     }
+    Err(QueryError::NeedsRange)
 }
 
 fn find_in_journal(

@@ -111,24 +111,25 @@ impl Stored {
     /// # Errors
     /// It nests too deeply.
     pub(in crate::mongo) fn checked(self) -> Result<Self, Unreadable> {
-        let reading = Reading::new(<_>::default(), self.received);
-        let read = Entries::read(Bytes::copy_from_slice(&self.entry), &reading);
-        match read {
-            Ok(_) => Ok(self),
-            Err(error) => Err(Unreadable { id: self.id.to_string(), what: error.to_string() }),
-        }
+        self.entries(Bytes::copy_from_slice(&self.entry))?;
+        Ok(self)
     }
 
     /// The event, in a group of its own.
     ///
     /// # Errors
     /// It nests too deeply.
-    pub(in crate::mongo) fn into_group(self) -> Result<Group, Unreadable> {
-        let reading = Reading::new(<_>::default(), self.received);
-        let entries = Entries::read(Bytes::from(self.entry), &reading)
-            .map_err(|error| Unreadable { id: self.id.to_string(), what: error.to_string() })?;
+    pub(in crate::mongo) fn into_group(mut self) -> Result<Group, Unreadable> {
+        let entry = std::mem::take(&mut self.entry);
+        let entries = self.entries(entry.into())?;
         let batch = NewBatch::new(self.tag, entries);
         Ok(GroupBuilder::single(self.id.epoch(), &batch, self.seq))
+    }
+
+    fn entries(&self, entry: Bytes) -> Result<Entries, Unreadable> {
+        let reading = Reading::new(<_>::default(), self.received);
+        Entries::read(entry, &reading)
+            .map_err(|error| Unreadable { id: self.id.to_string(), what: error.to_string() })
     }
 }
 

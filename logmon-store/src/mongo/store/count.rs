@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use logmon_core::{
-    Aggregate, Buckets, FieldTally, FieldValue, Key, Measure, TableSpec, Tables, Tally, Timestamp,
+    Aggregate, Buckets, FieldValue, Key, Measure, TableSpec, Tables, Tally, Timestamp,
 };
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::error::{Error, ErrorKind};
@@ -15,7 +15,7 @@ use mongodb::error::{Error, ErrorKind};
 use super::part::{self, Source};
 use super::superset::{Approximation, Query};
 use crate::mongo::document::{NANOS_PER_MILLI, level_named, split};
-use crate::query::{Best, Bounds, Look, Part, PartError, Seen};
+use crate::query::{Bounds, Look, Part, PartError, Seen};
 
 /// A range of time is counted in so many pieces, so that an answer that is not complete has some.
 const SLICES: i64 = 4;
@@ -271,18 +271,6 @@ impl Part for Slice {
         let counted = Counted { specs: self.counting.specs.clone(), rows, bounds: self.bounds() };
         Ok(Some(vec![Arc::new(counted)]))
     }
-
-    fn find(&self, _: &Look<'_>, _: &mut Best) -> Result<Seen, PartError> {
-        Ok(Seen::default())
-    }
-
-    fn tally(&self, _: &Look<'_>, _: &mut Tables) -> Result<Seen, PartError> {
-        Ok(Seen::default())
-    }
-
-    fn fields(&self, _: &Look<'_>, _: &mut FieldTally) -> Result<Seen, PartError> {
-        Ok(Seen::default())
-    }
 }
 
 impl Part for Counted {
@@ -292,10 +280,6 @@ impl Part for Counted {
 
     fn split(&self) -> Result<Option<Vec<Arc<dyn Part>>>, PartError> {
         Ok(None)
-    }
-
-    fn find(&self, _: &Look<'_>, _: &mut Best) -> Result<Seen, PartError> {
-        Ok(Seen::default())
     }
 
     fn tally(&self, _: &Look<'_>, tables: &mut Tables) -> Result<Seen, PartError> {
@@ -309,10 +293,6 @@ impl Part for Counted {
             }
         }
         Ok(seen)
-    }
-
-    fn fields(&self, _: &Look<'_>, _: &mut FieldTally) -> Result<Seen, PartError> {
-        Ok(Seen::default())
     }
 }
 

@@ -200,18 +200,6 @@ impl Part for Rest {
         };
         Ok(Some(self.parts(documents, has_more.then_some(at))))
     }
-
-    fn find(&self, _: &Look<'_>, _: &mut Best) -> Result<Seen, PartError> {
-        Ok(Seen::default())
-    }
-
-    fn tally(&self, _: &Look<'_>, _: &mut Tables) -> Result<Seen, PartError> {
-        Ok(Seen::default())
-    }
-
-    fn fields(&self, _: &Look<'_>, _: &mut FieldTally) -> Result<Seen, PartError> {
-        Ok(Seen::default())
-    }
 }
 
 impl Batch {

@@ -106,6 +106,32 @@ struct State {
     keeps_dots: bool,
 }
 
+impl State {
+    /// A node that has written what it is to, beside another one; and what is so then.
+    fn set_up<'d>(
+        self,
+        database: &'d Database,
+        config: &MongoConfig,
+        batches: &[NewBatch],
+    ) -> (Node<'d>, Truth) {
+        let (mut node, mut other) = (Node::new(database, config), Node::new(database, config));
+        let mut truth = Truth::told_apart_by(Ties::Ids);
+        let mut of_other = Truth::default();
+        for (at, batch) in batches.iter().enumerate() {
+            if at % self.others == 1 {
+                other.append(&mut of_other, batch);
+            } else {
+                node.append(&mut truth, batch);
+            }
+        }
+        truth.add_others(of_other);
+        other.deliver(usize::MAX, true);
+        node.deliver(self.saved, true);
+        node.deliver(self.written, false);
+        (node, truth)
+    }
+}
+
 fn a_state() -> impl Strategy<Value = State> {
     let some = || prop_oneof![2 => Just(usize::MAX), 1 => 0_usize..20];
     (some(), some(), 1_usize..6, prop::bool::weighted(0.1)).prop_map(
@@ -121,20 +147,7 @@ fn the_database_answers_as_looking_at_each_event_does() {
         if state.keeps_dots {
             config.keys = super::super::DotsAndDollars::Keep;
         }
-        let (mut node, mut other) = (Node::new(&database, &config), Node::new(&database, &config));
-        let mut truth = Truth::told_apart_by(Ties::Ids);
-        let mut of_other = Truth::default();
-        for (at, batch) in first.iter().enumerate() {
-            if at % state.others == 1 {
-                other.append(&mut of_other, batch);
-            } else {
-                node.append(&mut truth, batch);
-            }
-        }
-        truth.add_others(of_other);
-        other.deliver(usize::MAX, true);
-        node.deliver(state.saved, true);
-        node.deliver(state.written, false);
+        let (mut node, mut truth) = state.set_up(&database, &config, &first);
         let (store, mut late) = (node.store(), late.iter());
         questions.bounded().ask(&store, &mut truth, &mut |truth| {
             // What a page did not show yet is written between two pages.
@@ -205,20 +218,7 @@ fn the_server_counts_as_the_evaluator_does() {
     let world = (prop::collection::vec(batches::a_batch(), 0..12), a_state(), a_chart());
     let (counted, read) = (AtomicU32::new(0), AtomicU32::new(0));
     with_cases(80, world, |(batches, state, query)| {
-        let config = database.config();
-        let (mut node, mut other) = (Node::new(&database, &config), Node::new(&database, &config));
-        let (mut truth, mut of_other) = (Truth::told_apart_by(Ties::Ids), Truth::default());
-        for (at, batch) in batches.iter().enumerate() {
-            if at % state.others == 1 {
-                other.append(&mut of_other, batch);
-            } else {
-                node.append(&mut truth, batch);
-            }
-        }
-        truth.add_others(of_other);
-        other.deliver(usize::MAX, true);
-        node.deliver(state.saved, true);
-        node.deliver(state.written, false);
+        let (node, truth) = state.set_up(&database, &database.config(), &batches);
         let answer = database.runtime.block_on(node.store().aggregate(query.clone())).unwrap();
         for (table, spec) in answer.tables.iter().zip(&query.tables) {
             let (rows, _) = truth.table(&query.scope, spec);
