@@ -41,7 +41,12 @@ def main() -> None:
             sys.exit(f"event {n} has the time {document['timestamp']}")
     if total != count:
         missing = [n for n in range(count) if not seen[n]]
-        sys.exit(f"{total} documents in place of {count}; missing {missing[:10]}")
+        again = sum(1 for _ in collection.find({}, batch_size=10_000))
+        by_query = [n for n in missing[:30] if collection.find_one({"metadata.n": n})]
+        sys.exit(
+            f"{total} documents in place of {count}; missing {missing[:30]}; read again: {again}, "
+            f"counted by the server: {collection.count_documents({})}, found one by one: {by_query}"
+        )
     print(f"{total} documents, each once")
 
 

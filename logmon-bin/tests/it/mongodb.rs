@@ -153,9 +153,11 @@ fn kills_of_both_sides_lose_and_double_nothing() {
     sender.join().unwrap();
     assert!(is_done.load(Ordering::Relaxed));
     wait_until_delivered(&server);
+    let figures = output(&server);
+    let refused = (&figures["quarantined"], &figures["collisions"], &figures["dropped"]["expired"]);
+    assert_eq!(refused, (&0.into(), &0.into(), &0.into()), "{figures}\n{}", home.log());
     let told = script("check.py", &[&uri, &events.to_string()]);
     eprintln!("{kills} kills of each side: {told}");
-    assert_eq!(output(&server)["collisions"], 0);
     server.end();
 }
 
