@@ -32,6 +32,36 @@ pub trait Event {
     fn visit_metadata(&self, path: &str, visit: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool;
 }
 
+impl<E: Event + ?Sized> Event for &E {
+    fn timestamp(&self) -> Timestamp {
+        (**self).timestamp()
+    }
+
+    fn received(&self) -> Timestamp {
+        (**self).received()
+    }
+
+    fn tag(&self) -> &str {
+        (**self).tag()
+    }
+
+    fn level(&self) -> Option<Level> {
+        (**self).level()
+    }
+
+    fn message(&self) -> Cow<'_, str> {
+        (**self).message()
+    }
+
+    fn source(&self) -> Option<Cow<'_, str>> {
+        (**self).source()
+    }
+
+    fn visit_metadata(&self, path: &str, visit: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
+        (**self).visit_metadata(path, visit)
+    }
+}
+
 /// One value that is not an array, borrowed from the event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

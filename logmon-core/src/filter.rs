@@ -12,6 +12,7 @@ pub mod key;
 mod laws;
 mod lex;
 mod literal;
+mod lookup;
 #[cfg(test)]
 mod naive;
 mod parse;
@@ -38,6 +39,7 @@ pub use field::{FieldTest, Range, ValueTest, Wildcard};
 pub use literal::{Literal, Number};
 pub use prune::{Facts, Possible};
 pub use regexp::Regexp;
+pub(crate) use set::{Canonical, Interner, Matcher};
 pub use set::{FilterId, FilterSet, Matches};
 pub use severity::LevelTest;
 pub use when::{Clock, Instant, TimeTest};

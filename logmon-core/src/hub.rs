@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
-use crate::filter::{Filter, ParseFilterError};
+use crate::filter::{Filter, FilterId, Matcher, Matches, ParseFilterError};
 use crate::{
     BoxFuture, EntryError, Group, Journal, Log, MemoryJournal, NewBatch, Position, ReadError,
 };
@@ -22,7 +22,7 @@ mod subscription;
 pub use delivery::{Delivered, Delivery, DropReason, Dropped};
 pub use subscription::{Mode, Start, SubscribeOptions, Subscription};
 
-use ring::Ring;
+use ring::{Changes, Ring, TooCostly};
 
 /// The bytes of events the ring keeps by default.
 pub const DEFAULT_RING_BYTES: usize = 16 << 20;
@@ -60,8 +60,9 @@ pub(crate) struct Shared {
     /// The same journal, where the hub itself appends to it.
     memory: Option<Arc<MemoryJournal>>,
     ring: Mutex<Ring>,
-    /// Held from appending to evaluating, so that groups reach the ring in order.
-    publishing: Mutex<()>,
+    /// The filters as the last evaluation knew them. Held from appending to evaluating, so that
+    /// groups reach the ring in order; taken before the ring's lock.
+    matcher: Mutex<Matcher>,
 }
 
 /// Why there is no subscription.
@@ -74,6 +75,18 @@ pub enum SubscribeError {
     /// The filter compares with `now`, which would change while the subscription lives.
     #[error("a live filter cannot use relative times such as `now-1h`")]
     RelativeTime,
+    /// There are many regular expressions already for which every message has to be searched.
+    #[error(
+        "there are too many regular expressions at work already; use one that contains a fixed text \
+         of three characters or more, which can be looked for first"
+    )]
+    TooCostly,
+}
+
+impl From<TooCostly> for SubscribeError {
+    fn from(_: TooCostly) -> Self {
+        Self::TooCostly
+    }
 }
 
 /// Why an event was not published.
@@ -111,7 +124,7 @@ impl Hub {
         ring_bytes: usize,
     ) -> Self {
         let ring = Mutex::new(Ring::new(journal.head(), ring_bytes));
-        Self(Arc::new(Shared { journal, memory, ring, publishing: Mutex::new(()) }))
+        Self(Arc::new(Shared { journal, memory, ring, matcher: Mutex::default() }))
     }
 
     /// Publishes one event at once. Never blocks on a subscriber.
@@ -128,10 +141,10 @@ impl Hub {
     /// The hub follows a journal.
     pub fn publish_batch(&self, batch: &NewBatch) -> Result<(), PublishError> {
         let Some(memory) = &self.0.memory else { return Err(PublishError::Following) };
-        let in_order = self.0.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let wakers = self.0.admit(&memory.append_now(batch));
+        let mut matcher = self.0.matcher();
+        let wakers = self.0.admit(&mut matcher, &memory.append_now(batch));
         // Without the lock: a waker is the code of others, and may publish.
-        drop(in_order);
+        drop(matcher);
         wakers.into_iter().for_each(Waker::wake);
         Ok(())
     }
@@ -167,6 +180,12 @@ impl Hub {
         self.0.ring().filters()
     }
 
+    /// How often an atom was tested on one event because no index finds the events that pass it, as
+    /// for regular expressions and phrases.
+    pub fn tests(&self) -> u64 {
+        self.0.matcher().tests()
+    }
+
     /// Follows the journal until `shutdown` resolves or the journal is closed. Only one call may
     /// run at a time.
     ///
@@ -195,19 +214,39 @@ impl Shared {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn matcher(&self) -> std::sync::MutexGuard<'_, Matcher> {
+        // A filter that was half taken in finds too little, which is told by no count; but nothing
+        // that is evaluated panics.
+        self.matcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Evaluates a group; gives the wakers of those who wait for one of its events.
-    fn admit(&self, group: &Group) -> Vec<Waker> {
-        // The evaluation runs outside the lock: subscriptions come, go and read meanwhile.
-        let filters = self.ring().snapshot();
-        let matches = filters.evaluate(group.iter());
-        self.ring().admit(group, &filters, matches)
+    ///
+    /// The evaluation runs without the ring's lock: subscriptions come, go and read meanwhile.
+    fn admit(&self, matcher: &mut Matcher, group: &Group) -> Vec<Waker> {
+        let changes = self.ring().take_changes();
+        apply(matcher, changes);
+        let mut matches = matcher.evaluate(group.iter());
+        for _ in 0..MOST_ROUNDS {
+            let mut ring = self.ring();
+            let late = ring.take_changes();
+            if late.is_empty() {
+                return ring.admit(group, matches);
+            }
+            drop(ring);
+            catch_up(matcher, late, group, &mut matches);
+        }
+        let mut ring = self.ring();
+        let late = ring.take_changes();
+        catch_up(matcher, late, group, &mut matches);
+        ring.admit(group, matches)
     }
 
     /// Takes the next group from the journal; `false` when there will be no more.
     async fn follow(&self) -> bool {
         let head = self.ring().head();
         let wakers = match self.journal.read(head, READ_BYTES).await {
-            Ok(Some(group)) => self.admit(&group),
+            Ok(Some(group)) => self.admit(&mut self.matcher(), &group),
             Ok(None) => {
                 self.journal.advanced(head.seq).await;
                 return self.journal.head().seq > head.seq;
@@ -237,6 +276,29 @@ impl Shared {
         let shared = self.clone();
         Box::pin(async move { shared.journal.read(from, READ_BYTES).await })
     }
+}
+
+/// So often filters that came during an evaluation are evaluated without the ring's lock.
+const MOST_ROUNDS: usize = 3;
+
+/// Brings the filters up to date.
+fn apply(matcher: &mut Matcher, changes: Changes) {
+    for (id, filter) in changes {
+        matcher.remove(id);
+        if let Some(filter) = filter {
+            matcher.insert(id, &filter);
+        }
+    }
+}
+
+/// Evaluates the filters that came after a group was, which have it ahead of them.
+fn catch_up(matcher: &mut Matcher, late: Changes, group: &Group, matches: &mut Vec<Matches>) {
+    matches.retain(|found| !late.contains_key(&found.filter));
+    let mut newcomers = Matcher::default();
+    let came = late.iter().filter_map(|(id, filter)| Some((*id, filter.as_ref()?)));
+    came.for_each(|(id, filter): (FilterId, _)| newcomers.insert(id, filter));
+    matches.extend(newcomers.evaluate(group.iter()));
+    apply(matcher, late);
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod bench;
 mod client;
 mod config;
 mod document;
+mod doubt;
 mod fault;
 mod insert;
 mod reply;

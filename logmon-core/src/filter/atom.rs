@@ -1,14 +1,15 @@
 //! The table of atoms.
 //!
 //! Each kind of atom is one row: what it is compared with, how much looking it takes, its
-//! evaluator, what it says of a block of the store as a whole, which method of a [`Translate`] puts it
-//! into another language, and its text. Whatever else must be known of every kind becomes a column
+//! evaluator, what it says of a block of the store as a whole, how a set of many filters finds the
+//! events that pass it, which method of a [`Translate`] puts it into another language, and its text. Whatever else must be known of every kind becomes a column
 //! here, so that a new kind of atom is one new row.
 
 use std::fmt;
 
 use super::eval::View;
 use super::field::FieldTest;
+use super::lookup::{self, Lookup};
 use super::prune::{self, Facts, Possible};
 use super::regexp::Regexp;
 use super::severity::LevelTest;
@@ -21,6 +22,7 @@ macro_rules! atom_table {
         cost: $cost:literal,
         matches: $matches:expr,
         prunes: $prunes:expr,
+        lookup: $lookup:expr,
         translates: $translates:ident,
         prints: $prints:expr,
     })*) => {
@@ -55,6 +57,18 @@ macro_rules! atom_table {
                     $(Self::$kind(test) => {
                         let prunes: fn(&$test, &F) -> Possible = $prunes;
                         prunes(test, facts)
+                    })*
+                }
+            }
+        }
+
+        impl Atom {
+            /// How a set of filters finds the events that pass.
+            pub(super) fn lookup(&self) -> Lookup<'_> {
+                match self {
+                    $(Self::$kind(test) => {
+                        let lookup: fn(&$test) -> Lookup<'_> = $lookup;
+                        lookup(test)
                     })*
                 }
             }
@@ -100,6 +114,7 @@ atom_table! {
         cost: 0,
         matches: |test, view| test.accepts(view.event().level()),
         prunes: |test, facts| prune::level(*test, facts),
+        lookup: |_| Lookup::Level,
         translates: level,
         prints: fmt::Display::fmt,
     }
@@ -108,6 +123,7 @@ atom_table! {
         cost: 1,
         matches: |test, view| test.matches(view.event()),
         prunes: prune::time,
+        lookup: lookup::time,
         translates: time,
         prints: fmt::Display::fmt,
     }
@@ -116,6 +132,7 @@ atom_table! {
         cost: 2,
         matches: |pattern, view| pattern.matches(view.event().tag()),
         prunes: |pattern, facts| facts.tags(&|tag| pattern.matches(tag)),
+        lookup: |_| Lookup::Tag,
         translates: tag,
         prints: super::print::tag,
     }
@@ -124,6 +141,7 @@ atom_table! {
         cost: 3,
         matches: |test, view| test.matches(view.event()),
         prunes: prune::field,
+        lookup: lookup::field,
         translates: field,
         prints: fmt::Display::fmt,
     }
@@ -132,6 +150,7 @@ atom_table! {
         cost: 4,
         matches: |words, view| words.matches(view.folded()),
         prunes: prune::words,
+        lookup: lookup::words,
         translates: words,
         prints: fmt::Display::fmt,
     }
@@ -140,6 +159,7 @@ atom_table! {
         cost: 5,
         matches: |substring, view| substring.matches(view.folded()),
         prunes: prune::substring,
+        lookup: lookup::substring,
         translates: substring,
         prints: fmt::Display::fmt,
     }
@@ -148,6 +168,7 @@ atom_table! {
         cost: 6,
         matches: |regexp, view| regexp.is_match(view.message()),
         prunes: |_, _| Possible::Some,
+        lookup: lookup::regexp,
         translates: regexp,
         prints: fmt::Display::fmt,
     }

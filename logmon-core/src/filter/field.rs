@@ -162,6 +162,15 @@ pub struct Range {
 }
 
 impl Range {
+    /// Whether its ends, as far as it has any, are numbers.
+    pub(super) fn is_of_numbers(&self) -> bool {
+        let is_number = |end: &Bound<Literal>| {
+            !matches!(end, Bound::Included(literal) | Bound::Excluded(literal)
+                if !matches!(literal, Literal::Number(_)))
+        };
+        is_number(&self.lower) && is_number(&self.upper)
+    }
+
     fn contains(&self, value: Scalar<'_>) -> bool {
         let after_lower = match &self.lower {
             Bound::Included(end) => end.order(value).is_some_and(Ordering::is_ge),

@@ -39,10 +39,16 @@ pub fn token(folded: &str) -> u64 {
 /// text is ASCII.
 #[inline]
 pub fn each_token(text: &str, mut each: impl FnMut(u64)) {
+    each_token_text(text, |key, _| each(key));
+}
+
+/// The same, with each token as it stands in the text; where that is not ASCII, folded.
+#[inline]
+pub(super) fn each_token_text(text: &str, mut each: impl FnMut(u64, &str)) {
     if text.is_ascii() {
-        each_ascii_token(text.as_bytes(), each);
+        each_ascii_token(text, each);
     } else {
-        tokens(&fold(text)).for_each(|folded| each(token(folded)));
+        tokens(&fold(text)).for_each(|folded| each(token(folded), folded));
     }
 }
 
@@ -60,20 +66,20 @@ const FOLDED: [u8; 256] = {
 };
 
 #[inline]
-fn each_ascii_token(text: &[u8], mut each: impl FnMut(u64)) {
+fn each_ascii_token(text: &str, mut each: impl FnMut(u64, &str)) {
     let mut run = Run::new();
-    for byte in text {
-        match FOLDED[usize::from(*byte)] {
+    for (at, byte) in text.bytes().enumerate() {
+        match FOLDED[usize::from(byte)] {
             0 if run.len == 0 => {}
             0 => {
-                each(run.key());
+                each(run.key(), run.text_before(at, text));
                 run = Run::new();
             }
             folded => run.push(folded),
         }
     }
     if run.len > 0 {
-        each(run.key());
+        each(run.key(), run.text_before(text.len(), text));
     }
 }
 
@@ -98,6 +104,12 @@ impl Run {
             self.state = mix(self.state ^ self.word);
             self.word = 0;
         }
+    }
+
+    /// The run in the text it was read from, up to `end`.
+    #[inline]
+    fn text_before<'t>(&self, end: usize, text: &'t str) -> &'t str {
+        text.get(end - self.len as usize..end).unwrap_or_default()
     }
 
     #[inline]

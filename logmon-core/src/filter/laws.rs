@@ -62,7 +62,7 @@ fn atom() -> impl Strategy<Value = Filter> {
     select(ATOMS).prop_map(|text| Filter::parse(text).unwrap())
 }
 
-fn filter() -> impl Strategy<Value = Filter> {
+pub(super) fn filter() -> impl Strategy<Value = Filter> {
     atom().prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             inner.clone().prop_map(|filter| Filter::Not(Box::new(filter))),
@@ -72,7 +72,7 @@ fn filter() -> impl Strategy<Value = Filter> {
     })
 }
 
-fn event() -> impl Strategy<Value = Sample> {
+pub(super) fn event() -> impl Strategy<Value = Sample> {
     let value = select(vec![
         json!(null),
         json!(true),
@@ -108,7 +108,7 @@ fn event() -> impl Strategy<Value = Sample> {
 }
 
 /// Atoms of arbitrary text, as programs build them.
-fn odd_atom() -> impl Strategy<Value = Filter> {
+pub(super) fn odd_atom() -> impl Strategy<Value = Filter> {
     let text =
         || prop_oneof![any::<String>(), "[aA*\\\\\"/:()<>=|\\[\\]{} \t\n.-]{1,6}", "AND|OR|TO|NOT"];
     let path = || text().prop_filter("a name has at least one character", |path| !path.is_empty());

@@ -52,8 +52,8 @@ impl Literal {
             Self::Bool(value) => Scalar::Bool(*value),
             Self::Null => Scalar::Nil,
             Self::Number(number) => match number.value {
-                Value::Int(value) => Scalar::Int(value),
-                Value::Float(value) => Scalar::Float(value),
+                NumberValue::Int(value) => Scalar::Int(value),
+                NumberValue::Float(value) => Scalar::Float(value),
             },
             Self::Text(text) => Scalar::Time(text.parse().ok()?),
         })
@@ -73,11 +73,8 @@ impl Literal {
     /// instants by time.
     pub(super) fn order(&self, value: Scalar<'_>) -> Option<Ordering> {
         match (self, value) {
-            (Self::Number(number), Scalar::Int(found)) => {
-                Value::Int(found).partial_cmp(&number.value)
-            }
-            (Self::Number(number), Scalar::Float(found)) => {
-                Value::Float(found).partial_cmp(&number.value)
+            (Self::Number(number), Scalar::Int(_) | Scalar::Float(_)) => {
+                NumberValue::of(value)?.partial_cmp(&number.value)
             }
             (Self::Text(text), Scalar::Str(found)) => Some(found.cmp(text)),
             (Self::Text(text), Scalar::Time(found)) => {
@@ -104,7 +101,7 @@ impl fmt::Display for Literal {
 #[derive(Clone, Debug)]
 pub struct Number {
     text: Box<str>,
-    value: Value,
+    value: NumberValue,
 }
 
 impl Number {
@@ -114,10 +111,16 @@ impl Number {
             return None;
         }
         let value = match text.parse() {
-            Ok(int) => Value::Int(int),
-            Err(_) => Value::Float(text.parse().ok().filter(|float: &f64| float.is_finite())?),
+            Ok(int) => NumberValue::Int(int),
+            Err(_) => {
+                NumberValue::Float(text.parse().ok().filter(|float: &f64| float.is_finite())?)
+            }
         };
         Some(Self { text: text.into(), value })
+    }
+
+    pub(super) const fn value(&self) -> NumberValue {
+        self.value
     }
 }
 
@@ -159,18 +162,29 @@ fn is_json_number(text: &str) -> bool {
 
 /// The value of a number. Integers and floats compare exactly, without rounding either.
 #[derive(Clone, Copy, Debug)]
-enum Value {
+pub(super) enum NumberValue {
     Int(i128),
     Float(f64),
 }
 
-impl PartialEq for Value {
+impl NumberValue {
+    /// The number that a value of an event is, if it is one.
+    pub(super) const fn of(value: Scalar<'_>) -> Option<Self> {
+        match value {
+            Scalar::Int(value) => Some(Self::Int(value)),
+            Scalar::Float(value) => Some(Self::Float(value)),
+            _ => None,
+        }
+    }
+}
+
+impl PartialEq for NumberValue {
     fn eq(&self, other: &Self) -> bool {
         self.partial_cmp(other) == Some(Ordering::Equal)
     }
 }
 
-impl PartialOrd for Value {
+impl PartialOrd for NumberValue {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         match (*self, *other) {
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(&b)),

@@ -1,5 +1,7 @@
 //! `/regular expressions/i` of a query.
 
+mod required;
+
 use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 
@@ -12,6 +14,8 @@ pub struct Regexp {
     ignores_case: bool,
     /// Whether what it finds does not depend on what stands around it.
     is_local: bool,
+    /// Folded texts of which one is wherever it is found, if there are such.
+    required: Box<[Box<str>]>,
     regex: regex::Regex,
 }
 
@@ -29,9 +33,13 @@ impl Regexp {
             .dfa_size_limit(super::MAX_REGEXP_BYTES)
             .build();
         match built {
-            Ok(regex) => {
-                Ok(Self { source: source.into(), ignores_case, is_local: is_local(source), regex })
-            }
+            Ok(regex) => Ok(Self {
+                source: source.into(),
+                ignores_case,
+                is_local: is_local(source),
+                required: required::required(source, ignores_case),
+                regex,
+            }),
             Err(regex::Error::CompiledTooBig(limit)) => {
                 Err(format!("compiled, it is larger than {limit} bytes"))
             }
@@ -63,6 +71,12 @@ impl Regexp {
     /// in that, too, at the same place or before.
     pub fn is_local(&self) -> bool {
         self.is_local
+    }
+
+    /// Texts of which one stands, both folded, in every text in which it is found; empty if no such
+    /// are known.
+    pub fn required(&self) -> &[Box<str>] {
+        &self.required
     }
 
     /// Tells whether it is found in `text`.

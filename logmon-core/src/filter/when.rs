@@ -146,6 +146,18 @@ impl TimeTest {
     }
 
     /// The same with the present fixed.
+    /// The two ends, if `now` is in neither.
+    pub(super) fn ends(&self) -> Option<(Bound<Timestamp>, Bound<Timestamp>)> {
+        let fixed = |end: Bound<Instant>| {
+            Some(match end {
+                Bound::Included(instant) => Bound::Included(instant.fixed()?),
+                Bound::Excluded(instant) => Bound::Excluded(instant.fixed()?),
+                Bound::Unbounded => Bound::Unbounded,
+            })
+        };
+        Some((fixed(self.lower)?, fixed(self.upper)?))
+    }
+
     pub(super) fn resolve(&self, now: Timestamp) -> Self {
         let resolve = |end: Bound<Instant>| end.map(|instant| instant.resolve(now));
         Self { clock: self.clock, lower: resolve(self.lower), upper: resolve(self.upper) }

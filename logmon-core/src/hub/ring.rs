@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::event::Event as _;
-use crate::filter::{Filter, FilterId, FilterSet, Matches};
+use crate::filter::{Canonical, Filter, FilterId, Interner, Matches};
 use crate::{Group, LevelCounts, Position};
 
 /// What the matches of one filter in one group take beside their indices: an entry of a map and
@@ -22,11 +22,19 @@ pub(super) struct Ring {
     head: Position,
     /// Events that ever passed; the difference of two is how far apart two places are.
     passed: u64,
-    /// Shared with evaluations under way, which never wait for a change.
-    filters: Arc<FilterSet>,
+    filters: Interner,
+    /// What came (the filter) and went since the last evaluation, which never waits for a change.
+    changes: Changes,
     slots: HashMap<FilterId, Slot>,
     next_subscriber: u64,
 }
+
+/// What a number stands for now, where that is not what it stood for: nothing, or a filter.
+pub(super) type Changes = HashMap<FilterId, Option<Arc<Filter>>>;
+
+/// The most regular expressions that have to be run on every message, because there is no text that
+/// what they find cannot be without.
+const MOST_SCANS: usize = 256;
 
 struct Evaluated {
     group: Group,
@@ -43,7 +51,6 @@ struct Evaluated {
 
 /// What all subscriptions with one filter share.
 struct Slot {
-    filter: Arc<Filter>,
     /// The head when the filter was registered: groups from there on are evaluated for it.
     since: u64,
     counts: LevelCounts,
@@ -57,11 +64,21 @@ struct Slot {
 pub(super) struct Registration {
     pub(super) id: FilterId,
     pub(super) subscriber: u64,
-    pub(super) filter: Arc<Filter>,
+    pub(super) canonical: Canonical,
     /// From this number on the ring has counted what matches.
     pub(super) since: u64,
     /// The filter's counts at `since`.
     base: LevelCounts,
+}
+
+/// There are too many regular expressions already that have to be run on every message.
+#[derive(Debug)]
+pub(super) struct TooCostly;
+
+impl Registration {
+    pub(super) fn filter(&self) -> &Arc<Filter> {
+        self.canonical.filter()
+    }
 }
 
 /// The next thing for a subscription at some number.
@@ -83,7 +100,8 @@ impl Ring {
             max_bytes,
             head,
             passed: 0,
-            filters: Arc::default(),
+            filters: Interner::default(),
+            changes: Changes::new(),
             slots: HashMap::new(),
             next_subscriber: 0,
         }
@@ -102,9 +120,9 @@ impl Ring {
         self.slots.len()
     }
 
-    /// The filters as they are, to be evaluated without the ring.
-    pub(super) fn snapshot(&self) -> Arc<FilterSet> {
-        self.filters.clone()
+    /// What has changed of the filters since the last call.
+    pub(super) fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
     }
 
     /// Begins anew at `head`, as after a place that could not be read, of which the counts of no
@@ -120,26 +138,11 @@ impl Ring {
         waiting.flat_map(BTreeMap::into_values).collect()
     }
 
-    /// Takes an evaluated group; gives the wakers of those it is for.
-    pub(super) fn admit(
-        &mut self,
-        group: &Group,
-        evaluated: &Arc<FilterSet>,
-        matches: Vec<Matches>,
-    ) -> Vec<Waker> {
+    /// Takes a group with the matches of all filters; gives the wakers of those it is for.
+    pub(super) fn admit(&mut self, group: &Group, matches: Vec<Matches>) -> Vec<Waker> {
         let first = group.first_seq().max(self.head.seq);
-        let mut matches: HashMap<FilterId, Arc<[u32]>> =
+        let matches: HashMap<FilterId, Arc<[u32]>> =
             matches.into_iter().map(|found| (found.filter, found.events.into())).collect();
-        // Filters that came while the group was evaluated have this group ahead of them. The id
-        // alone does not tell them: that of a released filter is used again.
-        if !Arc::ptr_eq(evaluated, &self.filters) {
-            matches.retain(|id, _| evaluated.get(*id) == self.filters.get(*id));
-            for (id, slot) in &self.slots {
-                if evaluated.get(*id) != Some(&*slot.filter) {
-                    matches.insert(*id, indices(&slot.filter, group, first, usize::MAX).into());
-                }
-            }
-        }
         let mut wakers = Vec::new();
         for (id, found) in &matches {
             let found = tail(group, found, first);
@@ -174,21 +177,28 @@ impl Ring {
         }
     }
 
-    pub(super) fn register(&mut self, filter: &Filter) -> Registration {
-        let filters = Arc::make_mut(&mut self.filters);
-        let id = filters.register(filter);
+    /// # Errors
+    /// Too many regular expressions.
+    pub(super) fn register(&mut self, canonical: &Canonical) -> Result<Registration, TooCostly> {
+        let scans = self.filters.scans() + canonical.scans();
+        if scans > MOST_SCANS && canonical.scans() > 0 && !self.filters.has(canonical) {
+            return Err(TooCostly);
+        }
+        let filter = canonical.filter();
+        let (id, is_first) = self.filters.register(canonical.clone());
+        if is_first {
+            self.changes.insert(id, Some(filter.clone()));
+        }
         let head = self.head.seq;
-        let filter = Arc::new(filters.get(id).unwrap_or(filter).clone());
         let slot = self.slots.entry(id).or_insert_with(|| Slot {
-            filter,
             since: head,
             counts: LevelCounts::default(),
             left: head,
             waiting: BTreeMap::new(),
         });
         self.next_subscriber += 1;
-        let (base, filter) = (slot.counts, slot.filter.clone());
-        Registration { id, subscriber: self.next_subscriber, filter, since: head, base }
+        let (base, canonical) = (slot.counts, canonical.clone());
+        Ok(Registration { id, subscriber: self.next_subscriber, canonical, since: head, base })
     }
 
     /// Gives back the waker, to be dropped without the lock: that may drop a whole task.
@@ -196,8 +206,9 @@ impl Ring {
     pub(super) fn release(&mut self, registration: &Registration) -> Option<Waker> {
         let slot = self.slots.get_mut(&registration.id);
         let waker = slot.and_then(|slot| slot.waiting.remove(&registration.subscriber));
-        if Arc::make_mut(&mut self.filters).release(registration.id) {
+        if self.filters.release(registration.id).is_some() {
             self.slots.remove(&registration.id);
+            self.changes.insert(registration.id, None);
         }
         waker
     }

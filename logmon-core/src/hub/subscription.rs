@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use futures_core::Stream;
 
-use super::ring::{Next, Registration, Ring, indices, levels};
+use super::ring::{Next, Registration, Ring, TooCostly, indices, levels};
 use super::{Delivered, Delivery, DropReason, Dropped, Shared, SubscribeError, count};
-use crate::filter::Filter;
+use crate::filter::{Canonical, Filter};
 use crate::{BoxFuture, Group, LevelCounts, Position, ReadError};
 
 /// What happens when a reader is slower than the events.
@@ -103,8 +103,8 @@ impl Subscription {
         filter: Filter,
         options: SubscribeOptions,
     ) -> Result<Self, SubscribeError> {
-        let filter = live(filter)?;
-        let registration = shared.ring().register(&filter);
+        let canonical = live(&filter)?;
+        let registration = shared.ring().register(&canonical)?;
         let head = Position { seq: registration.since, ..shared.ring().head() };
         let position = match options.start {
             Start::Head => head,
@@ -140,7 +140,7 @@ impl Subscription {
 
     /// The filter, simplified.
     pub fn filter(&self) -> &Filter {
-        &self.registration.filter
+        self.registration.filter()
     }
 
     /// How many events are in the ring from the first on that waits for this subscription, and for
@@ -154,13 +154,13 @@ impl Subscription {
     /// Puts another filter in the place of this one, at the same position.
     ///
     /// # Errors
-    /// The filter uses relative times; the old one stays.
+    /// The filter uses relative times or is too costly; the old one stays.
     pub fn set_filter(&mut self, filter: Filter) -> Result<(), SubscribeError> {
-        let filter = live(filter)?;
+        let canonical = live(&filter)?;
         let shared = self.shared.clone();
-        let mut ring = shared.ring();
-        let waker = self.renew(&mut ring, &filter);
-        drop((ring, waker));
+        let registration = shared.ring().register(&canonical)?;
+        let waker = self.renew(&mut shared.ring(), registration);
+        drop(waker);
         // A count under way was for the old filter.
         self.work = None;
         Ok(())
@@ -242,8 +242,11 @@ impl Subscription {
         let from = self.position.seq;
         let is_counted = self.taken.is_some() && ring.has_counted(&self.registration);
         if !is_counted && ring.head().seq >= from {
-            let filter = self.registration.filter.clone();
-            let waker = self.renew(&mut ring, &filter);
+            // One more of a filter that is there is never refused.
+            let waker = match ring.register(&self.registration.canonical) {
+                Ok(registration) => self.renew(&mut ring, registration),
+                Err(TooCostly) => None,
+            };
             drop((ring, waker));
             return None;
         }
@@ -313,13 +316,12 @@ impl Subscription {
 
     /// The events of a group that match, as many as one delivery takes and one more.
     fn evaluate(&self, group: &Group) -> Arc<[u32]> {
-        indices(&self.registration.filter, group, self.position.seq, MAX_BATCH + 1).into()
+        indices(self.registration.filter(), group, self.position.seq, MAX_BATCH + 1).into()
     }
 
-    /// Registers `filter` in the place of what is registered; gives a waker that is to be dropped
+    /// Puts a registration in the place of the one there is; gives a waker that is to be dropped
     /// without the lock.
-    fn renew(&mut self, ring: &mut Ring, filter: &Filter) -> Option<Waker> {
-        let registration = ring.register(filter);
+    fn renew(&mut self, ring: &mut Ring, registration: Registration) -> Option<Waker> {
         let waker = ring.release(&self.registration);
         self.taken = nothing_taken(&registration, self.position);
         self.registration = registration;
@@ -406,7 +408,7 @@ impl Subscription {
     /// Begins to pass over `range`; the counts come from the ring as far as it has them, else from
     /// a look at the journal.
     fn start_drop(&mut self, range: Range<u64>, reason: DropReason) {
-        let (journal, filter) = (self.shared.journal.clone(), self.registration.filter.clone());
+        let (journal, filter) = (self.shared.journal.clone(), self.registration.filter().clone());
         let ring = self.shared.ring();
         let count = |range| ring.count(&self.registration, range, self.taken?);
         let oldest = ring.oldest();
@@ -477,7 +479,7 @@ impl Drop for Subscription {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("filter", &self.registration.filter)
+            .field("filter", self.registration.filter())
             .field("mode", &self.mode)
             .field("position", &self.position)
             .finish_non_exhaustive()
@@ -489,7 +491,7 @@ fn nothing_taken(registration: &Registration, position: Position) -> Option<Leve
     (position.seq <= registration.since).then(LevelCounts::default)
 }
 
-/// The simplified filter, if it means the same at all times.
-fn live(filter: Filter) -> Result<Filter, SubscribeError> {
-    if filter.uses_now() { Err(SubscribeError::RelativeTime) } else { Ok(filter) }
+/// The filter made ready, if it means the same at all times.
+fn live(filter: &Filter) -> Result<Canonical, SubscribeError> {
+    if filter.uses_now() { Err(SubscribeError::RelativeTime) } else { Ok(Canonical::of(filter)) }
 }

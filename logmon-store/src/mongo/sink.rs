@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::client::Connection;
 use super::config::MongoConfig;
 use super::document;
+use super::doubt::{Doubts, Shown};
 use super::fault::{Class, class_of};
 use super::insert::{self, Range};
 use super::reply::Reply;
@@ -38,6 +39,7 @@ struct Inner {
     schema: Schema,
     /// Events before this number may have been written before.
     attempted: AtomicU64,
+    doubts: Doubts,
 }
 
 /// What a batch becomes.
@@ -67,7 +69,8 @@ impl MongoSink {
     pub fn new(config: MongoConfig, fresh_from: u64) -> Self {
         let connection = Connection::new(Arc::new(config), Arc::new(MongoStats::default()));
         let attempted = AtomicU64::new(fresh_from);
-        Self(Arc::new(Inner { connection, schema: Schema::default(), attempted }))
+        let (schema, doubts) = (Schema::default(), Doubts::default());
+        Self(Arc::new(Inner { connection, schema, attempted, doubts }))
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -173,7 +176,7 @@ impl Inner {
     ) -> Result<(), Failure> {
         let mut parts = vec![chunk];
         let mut unclear: Vec<&[Placed]> = Vec::new();
-        let (mut has_written, mut commands) = (false, 0);
+        let (mut shown, mut commands) = (Shown::Nothing, 0);
         while let Some(part) = parts.pop() {
             commands += 1;
             let answer = self.insert(collection, (bytes, part)).await;
@@ -181,11 +184,11 @@ impl Inner {
             is_first &= answer.is_ok();
             match answer {
                 Ok(reply) => {
-                    has_written |= reply.stored + reply.duplicates > 0;
+                    shown = shown.max(self.doubts.learn(&reply));
                     self.take(collection, (part, reply), verdicts, is_first)?;
                 }
                 Err(Failure { class: Class::Unclear, text })
-                    if !has_written && (part.len() == 1 || commands >= MAX_PROOFS) =>
+                    if shown == Shown::Nothing && (part.len() == 1 || commands >= MAX_PROOFS) =>
                 {
                     if commands >= MAX_PROOFS {
                         // Nothing at all is taken, so it need not be the documents.
@@ -202,7 +205,7 @@ impl Inner {
                 Err(failure) => return Err(failure),
             }
         }
-        self.try_again((collection, bytes), (unclear, has_written), verdicts).await
+        self.try_again((collection, bytes), (unclear, shown), verdicts).await
     }
 
     /// Tries documents once more of which it is unclear whether they are to blame: they are, if
@@ -210,14 +213,16 @@ impl Inner {
     async fn try_again(
         &self,
         (collection, bytes): (&str, &[u8]),
-        (unclear, has_written): (Vec<&[Placed]>, bool),
+        (unclear, shown): (Vec<&[Placed]>, Shown),
         verdicts: &mut [Verdict],
     ) -> Result<(), Failure> {
         for part in unclear {
             match self.insert(collection, (bytes, part)).await {
                 Ok(reply) => self.take(collection, (part, reply), verdicts, false)?,
                 Err(Failure { class: Class::Permanent, text }) => reject(verdicts, part, &text),
-                Err(Failure { class: Class::Unclear, text }) if has_written => {
+                Err(Failure { class: Class::Unclear, text })
+                    if self.may_blame((bytes, part), shown) =>
+                {
                     reject(verdicts, part, &text);
                 }
                 Err(Failure { class: Class::Unclear, text }) => {
@@ -227,6 +232,12 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    fn may_blame(&self, (bytes, part): (&[u8], &[Placed]), shown: Shown) -> bool {
+        let patience = self.config().attempt_timeout * 2;
+        let mut documents = part.iter().filter_map(|placed| bytes.get(placed.range.clone()));
+        documents.all(|document| self.doubts.may_blame(document, shown, patience))
     }
 
     /// Takes over what a server says of the documents of a part.

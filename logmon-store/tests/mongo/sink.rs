@@ -248,6 +248,57 @@ async fn a_batch_that_is_refused_as_a_whole_is_taken_apart() {
     }
 }
 
+/// The commands of an attempt at documents that the server has, all but the last of ten: what holds
+/// that one is refused.
+fn only_the_last_is_refused() -> [Act; 9] {
+    let refused = Act::Command { code: 1, message: "cannot write", labels: &[] };
+    // 0 to 9; 0 to 4, 5 to 9; 5 and 6, 7 to 9; 7, 8 and 9; 8, 9.
+    [
+        &refused,
+        &Act::Apply,
+        &refused,
+        &Act::Apply,
+        &refused,
+        &Act::Apply,
+        &refused,
+        &Act::Apply,
+        &refused,
+    ]
+    .map(Clone::clone)
+}
+
+/// A server that knows what it has need not be able to write, so it is waited for.
+#[tokio::test]
+async fn a_server_that_only_reads_is_not_believed_to_mean_the_document() {
+    let server = ScriptedServer::start().await;
+    let again = Act::Command { code: 1, message: "cannot write", labels: &[] };
+    server.next_inserts([Act::ApplyFirst { documents: 9 }]);
+    server.next_inserts(only_the_last_is_refused());
+    // Once more, and then alone, twice for each attempt.
+    server.next_inserts(vec![again; 1 + 2 * 2]);
+    let world = world(config(&server), 10);
+    world.settled().await;
+    assert!(world.kept.0.lock().unwrap().is_empty());
+    assert_eq!((stored(&server), world.sink.figures().configuration), (all(10), 3));
+}
+
+/// But not for ever.
+#[tokio::test]
+async fn a_document_is_given_up_that_is_refused_again_and_again() {
+    let server = ScriptedServer::start().await;
+    let again = Act::Command { code: 1, message: "cannot write", labels: &[] };
+    server.next_inserts([Act::ApplyFirst { documents: 9 }]);
+    server.next_inserts(only_the_last_is_refused());
+    server.next_inserts(vec![again; 1_000]);
+    let mut config = config(&server);
+    config.attempt_timeout = Duration::from_millis(100);
+    let world = world(config, 10);
+    world.settled().await;
+    assert_eq!(stored(&server), (0..9).collect::<Vec<_>>());
+    let kept = world.kept.0.lock().unwrap().clone();
+    assert!(kept.len() == 1 && kept[0].contains("cannot write"), "{kept:?}");
+}
+
 /// What no part of a batch gets past need not be in the batch: it is waited for, and told.
 #[tokio::test]
 async fn a_server_that_takes_nothing_is_not_believed_to_mean_the_documents() {
