@@ -1,8 +1,9 @@
 //! Many filters evaluated together on groups of several sizes.
 
+use std::collections::HashSet;
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logmon_benches::corpus::Corpus;
 use logmon_core::{Entries, Epoch, Filter, FilterSet, Group, GroupBuilder, NewBatch, Timestamp};
 
@@ -62,7 +63,7 @@ const ATOMS: [&str; 50] = [
 
 /// `count` distinct filters of three atoms each, one of them negated in every third.
 fn filters(count: usize) -> Vec<Filter> {
-    let mut filters = Vec::new();
+    let (mut filters, mut known) = (Vec::new(), HashSet::new());
     'all: for spread in 1.. {
         for first in 0..ATOMS.len() {
             let at = |step: usize| ATOMS.get((first + step) % ATOMS.len()).copied().unwrap_or("*");
@@ -70,7 +71,8 @@ fn filters(count: usize) -> Vec<Filter> {
             let second = 1 + spread / 48;
             let third = second + 1 + spread % 48;
             let text = format!("{} {} {not}{}", at(0), at(second), at(third));
-            filters.extend(Filter::parse(&text));
+            let filter = Filter::parse(&text).map(|filter| filter.simplify());
+            filters.extend(filter.ok().filter(|filter| known.insert(filter.to_string())));
             if filters.len() == count {
                 break 'all;
             }
@@ -90,18 +92,26 @@ fn group(events: usize) -> Group {
     GroupBuilder::single(Epoch::from_bytes([0; 7]), &batch, 1)
 }
 
+/// Ten filters that ask for all the atoms, so that there is a price to compare with.
+fn all_atoms() -> Vec<Filter> {
+    let filters = ATOMS.chunks(5).map(|atoms| Filter::parse(&atoms.join(" OR ")));
+    filters.filter_map(Result::ok).collect()
+}
+
 fn evaluate(criterion: &mut Criterion) {
     for events in [1, 10, 100, 1_000] {
         let events_of = group(events);
         let mut bench = criterion.benchmark_group(format!("filter set, groups of {events}"));
         bench.throughput(Throughput::Elements(events as u64));
-        for count in [10, 100, 1_000, 10_000] {
+        let few = ("10 for all atoms".to_owned(), all_atoms());
+        let many = [10, 100, 1_000, 10_000].map(|count| (count.to_string(), filters(count)));
+        for (name, filters) in [few].into_iter().chain(many) {
             let mut set = FilterSet::new();
-            filters(count).iter().for_each(|filter| {
+            filters.iter().for_each(|filter| {
                 set.register(filter);
             });
-            assert_eq!(set.len(), count, "distinct filters");
-            bench.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            assert_eq!(set.len(), filters.len(), "distinct filters");
+            bench.bench_function(name, |bencher| {
                 bencher.iter(|| set.evaluate(black_box(&events_of).iter()).len());
             });
         }

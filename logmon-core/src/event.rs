@@ -30,6 +30,14 @@ pub trait Event {
     /// path goes on through the elements of an array. A map is shown as [`Scalar::Map`], an empty
     /// array as nothing.
     fn visit_metadata(&self, path: &str, visit: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool;
+
+    /// Shows every value of the metadata with its path, if that takes less than to ask for a few
+    /// paths one by one: for each path what [`visit_metadata`](Self::visit_metadata) shows. Tells
+    /// whether it did; the provided method does not.
+    #[expect(unused_variables, reason = "it shows nothing")]
+    fn each_metadata(&self, show: &mut dyn FnMut(&[u8], Scalar<'_>)) -> bool {
+        false
+    }
 }
 
 impl<E: Event + ?Sized> Event for &E {
@@ -59,6 +67,10 @@ impl<E: Event + ?Sized> Event for &E {
 
     fn visit_metadata(&self, path: &str, visit: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
         (**self).visit_metadata(path, visit)
+    }
+
+    fn each_metadata(&self, show: &mut dyn FnMut(&[u8], Scalar<'_>)) -> bool {
+        (**self).each_metadata(show)
     }
 }
 

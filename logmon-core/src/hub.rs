@@ -155,7 +155,7 @@ impl Hub {
     /// # Errors
     /// The query cannot be read, or uses relative times.
     pub fn subscribe(&self, query: &str) -> Result<Subscription, SubscribeError> {
-        self.subscribe_with(Filter::parse(query)?, SubscribeOptions::default())
+        self.subscribe_with(&Filter::parse(query)?, SubscribeOptions::default())
     }
 
     /// Subscribes with a filter from a position in a mode.
@@ -164,7 +164,7 @@ impl Hub {
     /// The filter uses relative times.
     pub fn subscribe_with(
         &self,
-        filter: Filter,
+        filter: &Filter,
         options: SubscribeOptions,
     ) -> Result<Subscription, SubscribeError> {
         Subscription::new(self.0.clone(), filter, options)
@@ -226,20 +226,20 @@ impl Shared {
     fn admit(&self, matcher: &mut Matcher, group: &Group) -> Vec<Waker> {
         let changes = self.ring().take_changes();
         apply(matcher, changes);
-        let mut matches = matcher.evaluate(group.iter());
+        let mut found = matcher.evaluate(group.iter());
         for _ in 0..MOST_ROUNDS {
             let mut ring = self.ring();
             let late = ring.take_changes();
             if late.is_empty() {
-                return ring.admit(group, matches);
+                return ring.admit(group, found);
             }
             drop(ring);
-            catch_up(matcher, late, group, &mut matches);
+            catch_up(matcher, late, group, &mut found);
         }
         let mut ring = self.ring();
         let late = ring.take_changes();
-        catch_up(matcher, late, group, &mut matches);
-        ring.admit(group, matches)
+        catch_up(matcher, late, group, &mut found);
+        ring.admit(group, found)
     }
 
     /// Takes the next group from the journal; `false` when there will be no more.
@@ -292,12 +292,12 @@ fn apply(matcher: &mut Matcher, changes: Changes) {
 }
 
 /// Evaluates the filters that came after a group was, which have it ahead of them.
-fn catch_up(matcher: &mut Matcher, late: Changes, group: &Group, matches: &mut Vec<Matches>) {
-    matches.retain(|found| !late.contains_key(&found.filter));
+fn catch_up(matcher: &mut Matcher, late: Changes, group: &Group, found: &mut Vec<Matches>) {
+    found.retain(|matches| !late.contains_key(&matches.filter));
     let mut newcomers = Matcher::default();
     let came = late.iter().filter_map(|(id, filter)| Some((*id, filter.as_ref()?)));
     came.for_each(|(id, filter): (FilterId, _)| newcomers.insert(id, filter));
-    matches.extend(newcomers.evaluate(group.iter()));
+    found.extend(newcomers.evaluate(group.iter()));
     apply(matcher, late);
 }
 

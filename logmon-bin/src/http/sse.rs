@@ -58,7 +58,7 @@ pub(super) async fn stream(
     let subscription = app
         .0
         .hub
-        .subscribe_with(filter, SubscribeOptions::new(begin, mode))
+        .subscribe_with(&filter, SubscribeOptions::new(begin, mode))
         .map_err(|error| Problem::parameter("q", error.to_string()))?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let writer = Writer { sender, is_single };

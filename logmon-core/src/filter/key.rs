@@ -87,7 +87,7 @@ fn each_ascii_token(text: &str, mut each: impl FnMut(u64, &str)) {
 struct Run {
     state: u64,
     word: u64,
-    len: u64,
+    len: usize,
 }
 
 impl Run {
@@ -109,12 +109,12 @@ impl Run {
     /// The run in the text it was read from, up to `end`.
     #[inline]
     fn text_before<'t>(&self, end: usize, text: &'t str) -> &'t str {
-        text.get(end - self.len as usize..end).unwrap_or_default()
+        text.get(end - self.len..end).unwrap_or_default()
     }
 
     #[inline]
     const fn key(&self) -> u64 {
-        mix(self.state ^ self.word ^ self.len << 56)
+        mix(self.state ^ self.word ^ (self.len as u64) << 56)
     }
 }
 

@@ -113,14 +113,6 @@ impl<'g> LogRef<'g> {
         self.record().map_or([None; 3], |record| record.field_keys())
     }
 
-    /// Shows every value of the metadata with its path, as [`Event::visit_metadata`] finds it: an
-    /// array shows each of its elements under its own path, a map itself and what is below it.
-    pub fn each_metadata(&self, show: &mut dyn FnMut(&[u8], Scalar<'_>)) {
-        if let Some(metadata) = self.record().and_then(|record| record.metadata().ok()) {
-            metadata.each(show);
-        }
-    }
-
     /// Shows the pairs of the metadata in the order of [`Log::metadata`]: merged, each key once, as
     /// bytes of text and whole msgpack values (see [`crate::msgpack::pairs`] for those that are maps).
     pub fn each_pair(&self, show: &mut dyn FnMut(&[u8], &[u8])) {
@@ -274,6 +266,13 @@ impl Event for LogRef<'_> {
     fn visit_metadata(&self, path: &str, visit: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
         let metadata = self.record().and_then(|record| record.metadata().ok());
         metadata.is_some_and(|metadata| metadata.visit(path, visit))
+    }
+
+    fn each_metadata(&self, show: &mut dyn FnMut(&[u8], Scalar<'_>)) -> bool {
+        if let Some(metadata) = self.record().and_then(|record| record.metadata().ok()) {
+            metadata.each(show);
+        }
+        true
     }
 }
 

@@ -1,5 +1,8 @@
+use std::ops::Bound;
+
 use super::*;
-use crate::event::Event;
+use crate::event::{Event, Scalar};
+use crate::filter::{Atom, FieldTest, Filter, FilterSet, Literal, Range, ValueTest};
 use crate::msgpack::tests::encode;
 use crate::{Level, Log, Reading};
 use crate::{Map, Value};
@@ -359,6 +362,45 @@ proptest! {
             expected.sort();
             prop_assert_eq!(values, expected, "{}", path);
         }
+    }
+}
+
+proptest! {
+    /// Many filters about the metadata, answered by one walk, say what each says by itself.
+    #[test]
+    fn a_set_of_filters_about_metadata_agrees_with_each(
+        records in prop::collection::vec(any_record(), 1..5),
+    ) {
+        let entries: Vec<V> = records.into_iter().map(entry).collect();
+        let group = group_of(&entries);
+        let mut tests = vec![("none".to_owned(), ValueTest::Exists)];
+        for log in group.iter() {
+            log.each_metadata(&mut |path, value| {
+                let path = String::from_utf8_lossy(path).into_owned();
+                let literal = match value {
+                    Scalar::Int(number) => Literal::bare(&number.to_string()),
+                    Scalar::Str(text) => Literal::Text(text.into()),
+                    _ => Literal::Null,
+                };
+                let range = Range { lower: Bound::Included(literal.clone()), upper: Bound::Unbounded };
+                let forms = [ValueTest::Exists, ValueTest::Equals(literal), ValueTest::Range(range)];
+                tests.extend(forms.map(|test| (path.clone(), test)));
+            });
+        }
+        let mut set = FilterSet::new();
+        let mut filters = std::collections::BTreeMap::new();
+        for (path, test) in tests {
+            let filter = Filter::from(Atom::Field(FieldTest::metadata(path, test)));
+            filters.insert(set.register(&filter), filter);
+        }
+        let mut found = set.evaluate(group.iter()).into_iter().peekable();
+        for (id, filter) in filters {
+            let accepted = (0_u32..).zip(group.iter()).filter(|(_, log)| filter.matches(log));
+            let expected: Vec<u32> = accepted.map(|(at, _)| at).collect();
+            let events = found.next_if(|matches| matches.filter == id);
+            prop_assert_eq!(events.map(|matches| matches.events).unwrap_or_default(), expected, "{}", filter);
+        }
+        prop_assert_eq!(found.next(), None);
     }
 }
 

@@ -100,10 +100,10 @@ enum Work {
 impl Subscription {
     pub(super) fn new(
         shared: Arc<Shared>,
-        filter: Filter,
+        filter: &Filter,
         options: SubscribeOptions,
     ) -> Result<Self, SubscribeError> {
-        let canonical = live(&filter)?;
+        let canonical = live(filter)?;
         let registration = shared.ring().register(&canonical)?;
         let head = Position { seq: registration.since, ..shared.ring().head() };
         let position = match options.start {
@@ -155,8 +155,8 @@ impl Subscription {
     ///
     /// # Errors
     /// The filter uses relative times or is too costly; the old one stays.
-    pub fn set_filter(&mut self, filter: Filter) -> Result<(), SubscribeError> {
-        let canonical = live(&filter)?;
+    pub fn set_filter(&mut self, filter: &Filter) -> Result<(), SubscribeError> {
+        let canonical = live(filter)?;
         let shared = self.shared.clone();
         let registration = shared.ring().register(&canonical)?;
         let waker = self.renew(&mut shared.ring(), registration);

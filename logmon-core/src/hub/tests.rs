@@ -106,13 +106,13 @@ fn goes_on_from_a_position() {
     let start = hub.head();
     hub.publish(&log(Level::Info, "a")).unwrap();
     let mut first = hub
-        .subscribe_with(Filter::all(), SubscribeOptions::new(Start::At(start), Mode::Lossless))
+        .subscribe_with(&Filter::all(), SubscribeOptions::new(Start::At(start), Mode::Lossless))
         .unwrap();
     assert_eq!(messages(&drain(&mut first)), ["a"]);
     let position = first.position();
     hub.publish(&log(Level::Info, "b")).unwrap();
     let mut second = hub
-        .subscribe_with(Filter::all(), SubscribeOptions::new(Start::At(position), Mode::Lossless))
+        .subscribe_with(&Filter::all(), SubscribeOptions::new(Start::At(position), Mode::Lossless))
         .unwrap();
     assert_eq!(messages(&drain(&mut second)), ["b"]);
 }
@@ -122,7 +122,7 @@ fn a_new_filter_keeps_the_position() {
     let hub = Hub::in_memory();
     let mut subscription = hub.subscribe("level:error").unwrap();
     hub.publish(&log(Level::Info, "a")).unwrap();
-    subscription.set_filter(Filter::parse("level:info").unwrap()).unwrap();
+    subscription.set_filter(&Filter::parse("level:info").unwrap()).unwrap();
     hub.publish(&log(Level::Info, "b")).unwrap();
     assert_eq!(messages(&drain(&mut subscription)), ["a", "b"]);
     assert_eq!(hub.filters(), 1);
@@ -146,7 +146,7 @@ fn counts(pairs: &[(Level, u64)]) -> LevelCounts {
 fn the_latest_mode_skips_and_tells() {
     let hub = Hub::in_memory();
     let options = SubscribeOptions::new(Start::Head, Mode::Latest);
-    let mut subscription = hub.subscribe_with(Filter::parse("x").unwrap(), options).unwrap();
+    let mut subscription = hub.subscribe_with(&Filter::parse("x").unwrap(), options).unwrap();
     for at in 0..21_000 {
         let level = if at % 10 == 0 { Level::Warn } else { Level::Info };
         hub.publish(&log(level, if at % 2 == 0 { "x" } else { "y" })).unwrap();
@@ -165,7 +165,7 @@ fn the_latest_mode_skips_and_tells() {
 fn a_reader_that_asked_for_a_replay_gets_everything() {
     let hub = Hub::in_memory_with(64 << 20);
     let options = SubscribeOptions::new(Start::Head, Mode::Latest);
-    let mut subscription = hub.subscribe_with(Filter::all(), options).unwrap();
+    let mut subscription = hub.subscribe_with(&Filter::all(), options).unwrap();
     (0..21_000).for_each(|_| hub.publish(&log(Level::Info, "x")).unwrap());
     subscription.replay();
     assert_eq!(messages(&drain(&mut subscription)).len(), 21_000);
@@ -229,7 +229,7 @@ fn positions_of_another_past_are_told() {
         [(beyond, DropReason::Diverged, 0), (foreign, DropReason::ForeignCursor, 1)]
     {
         let options = SubscribeOptions::new(Start::At(position), Mode::Lossless);
-        let mut subscription = hub.subscribe_with(Filter::all(), options).unwrap();
+        let mut subscription = hub.subscribe_with(&Filter::all(), options).unwrap();
         let deliveries = drain(&mut subscription);
         let Delivery::Dropped(dropped) = &deliveries[0] else { panic!("{deliveries:?}") };
         assert_eq!((dropped.reason, dropped.by_level), (reason, None));
@@ -291,7 +291,7 @@ fn a_waker_may_publish() {
 fn quiet_is_not_lag() {
     let hub = Hub::in_memory();
     let options = SubscribeOptions::new(Start::Head, Mode::Latest);
-    let mut subscription = hub.subscribe_with(Filter::parse("hit").unwrap(), options).unwrap();
+    let mut subscription = hub.subscribe_with(&Filter::parse("hit").unwrap(), options).unwrap();
     drain(&mut subscription);
     (0..21_000).for_each(|_| hub.publish(&log(Level::Info, "miss")).unwrap());
     assert_eq!(subscription.lag().0, 0);
@@ -359,7 +359,7 @@ fn a_start_ahead_of_the_hub_counts_from_there() {
     let hub = Hub::following(journal.clone(), 1 << 20);
     drop(journal.append(batch_of(&["hit", "hit"])));
     let options = SubscribeOptions::new(Start::At(journal.head()), Mode::Lossless);
-    let mut subscription = hub.subscribe_with(Filter::parse("hit").unwrap(), options).unwrap();
+    let mut subscription = hub.subscribe_with(&Filter::parse("hit").unwrap(), options).unwrap();
     drain(&mut subscription);
     drop(journal.append(batch_of(&["hit"])));
     follow(&hub);
@@ -421,8 +421,8 @@ fn events_before_the_head_are_counted_once() {
         let hub = Hub::following(journal.clone(), ring_bytes);
         let filter = || Filter::parse("hit").unwrap();
         let options = SubscribeOptions::new(Start::Head, Mode::Lossless);
-        let mut slow = hub.subscribe_with(filter(), options).unwrap();
-        let mut quick = hub.subscribe_with(filter(), options).unwrap();
+        let mut slow = hub.subscribe_with(&filter(), options).unwrap();
+        let mut quick = hub.subscribe_with(&filter(), options).unwrap();
         let mut shown = Vec::new();
         for texts in [&["hit", "hit"][..], &["miss"], &["hit"]] {
             journal.append_all(&batch_of(texts));
@@ -471,7 +471,7 @@ proptest! {
         let hub = Hub::in_memory_with(keep);
         let filter = Filter::parse("hit").unwrap();
         let options = SubscribeOptions::new(Start::Head, Mode::Lossless);
-        let mut subscription = hub.subscribe_with(filter.clone(), options).unwrap();
+        let mut subscription = hub.subscribe_with(&filter, options).unwrap();
         let mut published: Vec<(Level, bool)> = Vec::new();
         let mut deliveries: Vec<Delivery> = Vec::new();
         for step in steps {
@@ -487,7 +487,7 @@ proptest! {
                         }
                     }
                 }
-                Step::Update => subscription.set_filter(filter.clone()).unwrap(),
+                Step::Update => subscription.set_filter(&filter).unwrap(),
                 Step::SkipToHead => {
                     if let Poll::Ready(skipped) = spawn(subscription.skip_to_head()).poll() {
                         deliveries.extend(skipped);
@@ -497,7 +497,7 @@ proptest! {
                 Step::Reconnect => {
                     let start = Start::At(subscription.position());
                     let options = SubscribeOptions::new(start, Mode::Lossless);
-                    subscription = hub.subscribe_with(filter.clone(), options).unwrap();
+                    subscription = hub.subscribe_with(&filter, options).unwrap();
                 }
             }
         }

@@ -52,7 +52,7 @@ pub(super) async fn open(app: &App, sub: &str, wish: Wish) -> Result<Live, Probl
     let subscription = app
         .0
         .hub
-        .subscribe_with(filter, SubscribeOptions::new(begin, mode))
+        .subscribe_with(&filter, SubscribeOptions::new(begin, mode))
         .map_err(|error| Problem::parameter("q", error.to_string()))?;
     Ok(Live {
         sub: sub.to_owned(),
@@ -167,7 +167,7 @@ impl Live {
         self.flush().await?;
         let changed = wanted.filter().and_then(|filter| {
             self.subscription
-                .set_filter(filter)
+                .set_filter(&filter)
                 .map_err(|error| Problem::parameter("q", error.to_string()))
         });
         match changed {

@@ -32,36 +32,24 @@ pub(super) enum IndexId {
     Source,
     Tokens,
     Needles,
-    /// The values at one path.
-    Path(u32),
+    Metadata,
 }
 
 impl IndexId {
-    /// A number of its own, below the one for the next path.
-    pub(super) const fn number(self) -> usize {
-        match self {
-            Self::Level => 0,
-            Self::Received => 1,
-            Self::Timestamp => 2,
-            Self::Tag => 3,
-            Self::Source => 4,
-            Self::Tokens => 5,
-            Self::Needles => 6,
-            Self::Path(path) => 7 + path as usize,
-        }
-    }
+    pub(super) const ALL: [Self; 8] = [
+        Self::Level,
+        Self::Received,
+        Self::Timestamp,
+        Self::Tag,
+        Self::Source,
+        Self::Tokens,
+        Self::Needles,
+        Self::Metadata,
+    ];
 
-    pub(super) fn of_number(number: usize) -> Self {
-        match number {
-            0 => Self::Level,
-            1 => Self::Received,
-            2 => Self::Timestamp,
-            3 => Self::Tag,
-            4 => Self::Source,
-            5 => Self::Tokens,
-            6 => Self::Needles,
-            path => Self::Path(u32::try_from(path - 7).unwrap_or(u32::MAX)),
-        }
+    /// Its place in [`Self::ALL`].
+    pub(super) const fn number(self) -> usize {
+        self as usize
     }
 }
 
@@ -108,7 +96,8 @@ impl Indexes {
                 Some(IndexId::Needles)
             }
             (Atom::Field(test), Lookup::Path(path)) => {
-                Some(IndexId::Path(self.paths.insert(id, path, test.test())))
+                self.paths.insert(id, path, test.test());
+                Some(IndexId::Metadata)
             }
             _ => None,
         }
@@ -131,17 +120,12 @@ impl Indexes {
                     self.needles.remove(needle);
                 }
             }
-            IndexId::Path(path) => {
-                if let Atom::Field(test) = atom {
+            IndexId::Metadata => {
+                if let (Atom::Field(test), Lookup::Path(path)) = (atom, atom.lookup()) {
                     self.paths.remove(id, path, test.test());
                 }
             }
         }
-    }
-
-    /// Above the number of every index.
-    pub(super) fn end(&self) -> usize {
-        IndexId::Path(self.paths.end()).number()
     }
 
     /// Does what is to be done now and then and not for each event.
@@ -159,7 +143,7 @@ impl Indexes {
         &mut self,
         index: IndexId,
         view: &View<'_, E>,
-        mut hit: impl FnMut(AtomId),
+        hit: impl FnMut(AtomId),
     ) {
         let event = view.event();
         match index {
@@ -174,14 +158,7 @@ impl Indexes {
             }
             IndexId::Tokens => self.tokens.find(view.message(), hit),
             IndexId::Needles => self.needles.find(view, hit),
-            IndexId::Path(path) => {
-                if let Some(at) = self.paths.get(path) {
-                    event.visit_metadata(at.path(), &mut |value| {
-                        at.find(value, &mut hit);
-                        false
-                    });
-                }
-            }
+            IndexId::Metadata => self.paths.find(event, hit),
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct Matcher {
     /// By atom, the filters it gates.
     gated: Vec<Vec<FilterId>>,
     /// By index, how many filters its atoms gate.
-    gates: Vec<usize>,
+    gates: [usize; IndexId::ALL.len()],
     scratch: Scratch,
 }
 
@@ -52,7 +52,9 @@ struct Scratch {
     /// The rows that atoms without an index were tested on.
     tested: Columns,
     /// The rows that each index was asked about.
-    asked: Vec<Rows>,
+    asked: [Rows; IndexId::ALL.len()],
+    /// Whether those are all rows, by index.
+    is_asked: [bool; IndexId::ALL.len()],
     spare: Vec<Rows>,
     candidates: Vec<FilterId>,
     block: u64,
@@ -69,11 +71,10 @@ impl Matcher {
             if is_new {
                 atoms.place(id, indexes.insert(id, atom));
             }
-            id
+            (id, atoms.index(id))
         });
-        let gate = plan.gate(&|atom| self.atoms.index(atom).map(commonness));
+        let gate = plan.gate(&commonness);
         self.gated.resize_with(self.atoms.end().max(self.gated.len()), Vec::new);
-        self.gates.resize(self.indexes.end().max(self.gates.len()), 0);
         match &gate {
             None => self.ungated.push(id),
             Some(gate) => {
@@ -142,7 +143,7 @@ impl Matcher {
 
     fn evaluate_block<E: Event>(&mut self, events: &[E], first: usize, found: &mut Vec<Matches>) {
         let scratch = &mut self.scratch;
-        scratch.begin(self.atoms.end(), self.indexes.end(), events.len());
+        scratch.begin(self.atoms.end(), events.len());
         let mut candidates = std::mem::take(&mut scratch.candidates);
         let mut block = Block {
             views: events.iter().map(View::new).collect(),
@@ -152,9 +153,10 @@ impl Matcher {
         };
         let mut all = block.spare();
         all.fill(events.len());
-        for (number, gates) in self.gates.iter().enumerate() {
-            if *gates > 0 {
-                block.ask(IndexId::of_number(number), &all);
+        for index in IndexId::ALL {
+            if self.gates[index.number()] > 0 {
+                block.ask(index, &all);
+                block.scratch.is_asked[index.number()] = true;
             }
         }
         candidates.clear();
@@ -182,7 +184,10 @@ impl Matcher {
         let mut rows = block.spare();
         for id in &candidates {
             let Some(filter) = &self.filters[id.index()] else { continue };
-            rows.copy(all.bits());
+            match &filter.gate {
+                Some(gate) => block.union(&gate.atoms, &mut rows),
+                None => rows.copy(all.bits()),
+            }
             block.narrow(&filter.plan, &mut rows);
             if !rows.is_empty() {
                 found.push(Matches { filter: *id, events: numbers(&rows, first) });
@@ -212,7 +217,7 @@ const fn commonness(index: IndexId) -> u64 {
         IndexId::Tokens => 1,
         IndexId::Source | IndexId::Needles => 2,
         IndexId::Tag => 3,
-        IndexId::Path(_) => 8,
+        IndexId::Metadata => 8,
         IndexId::Received | IndexId::Timestamp => 20,
         IndexId::Level => 30,
     }
@@ -245,11 +250,11 @@ fn joined(found: Vec<Matches>) -> Vec<Matches> {
 }
 
 impl Scratch {
-    fn begin(&mut self, atoms: usize, indexes: usize, rows: usize) {
+    fn begin(&mut self, atoms: usize, rows: usize) {
         self.hits.begin(atoms, rows);
         self.tested.begin(atoms, rows);
-        self.asked.iter_mut().for_each(Rows::clear);
-        self.asked.resize_with(indexes.max(self.asked.len()), Rows::new);
+        self.asked.iter_mut().for_each(|asked| asked.begin(rows));
+        self.is_asked.fill(false);
         self.block += 1;
     }
 }
@@ -263,11 +268,20 @@ struct Block<'m, 'e, E> {
 }
 
 impl<E: Event> Block<'_, '_, E> {
+    /// The rows that have one of the atoms, which were asked about already.
+    fn union(&self, atoms: &[AtomId], rows: &mut Rows) {
+        rows.begin(self.views.len());
+        atoms.iter().for_each(|atom| rows.add(self.scratch.hits.of(*atom)));
+    }
+
     /// Keeps the rows that pass.
     fn narrow(&mut self, plan: &Plan, rows: &mut Rows) {
         match plan {
-            Plan::Test { atom, is_negated } => {
-                self.look(*atom, rows);
+            Plan::Test { atom, index, is_negated } => {
+                match index {
+                    Some(index) => self.ask(*index, rows),
+                    None => self.test(*atom, rows),
+                }
                 let hits = self.scratch.hits.of(*atom);
                 if *is_negated { rows.remove(hits) } else { rows.keep(hits) }
             }
@@ -286,7 +300,7 @@ impl<E: Event> Block<'_, '_, E> {
     fn narrow_to_any(&mut self, operands: &[Plan], rows: &mut Rows) {
         let (mut left, mut passed) = (self.spare(), self.spare());
         left.copy(rows.bits());
-        rows.clear();
+        rows.begin(self.views.len());
         for operand in operands {
             if left.is_empty() {
                 break;
@@ -300,10 +314,9 @@ impl<E: Event> Block<'_, '_, E> {
         self.give_back(passed);
     }
 
-    /// Makes sure that it is known which of the rows pass an atom.
-    fn look(&mut self, atom: AtomId, rows: &Rows) {
-        if let Some(index) = self.atoms.index(atom) {
-            self.ask(index, rows);
+    /// Tests an atom without an index on those of the rows that it was not tested on yet.
+    fn test(&mut self, atom: AtomId, rows: &Rows) {
+        if rows.is_within(self.scratch.tested.of(atom)) {
             return;
         }
         let Some(test) = self.atoms.get(atom).map(Arc::as_ref) else { return };
@@ -322,25 +335,26 @@ impl<E: Event> Block<'_, '_, E> {
 
     /// Asks an index about those of the rows that it was not asked about yet.
     fn ask(&mut self, index: IndexId, rows: &Rows) {
+        let number = index.number();
+        if self.scratch.is_asked[number] || rows.is_within(self.scratch.asked[number].bits()) {
+            return;
+        }
         let mut open = self.spare();
         open.copy(rows.bits());
-        open.remove(self.scratch.asked[index.number()].bits());
-        if !open.is_empty() {
-            let hits = &mut self.scratch.hits;
-            for row in open.iter() {
-                self.indexes.find(index, &self.views[row], |atom| hits.set(atom, row));
-            }
-            self.scratch.asked[index.number()].add(open.bits());
+        open.remove(self.scratch.asked[number].bits());
+        let hits = &mut self.scratch.hits;
+        for row in open.iter() {
+            self.indexes.find(index, &self.views[row], |atom| hits.set(atom, row));
         }
+        self.scratch.asked[number].add(open.bits());
         self.give_back(open);
     }
 
     fn spare(&mut self) -> Rows {
-        self.scratch.spare.pop().unwrap_or_else(Rows::new)
+        self.scratch.spare.pop().unwrap_or_default()
     }
 
-    fn give_back(&mut self, mut rows: Rows) {
-        rows.clear();
+    fn give_back(&mut self, rows: Rows) {
         self.scratch.spare.push(rows);
     }
 }

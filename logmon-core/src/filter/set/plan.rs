@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::super::lookup::Lookup;
 use super::super::{Atom, Filter};
 use super::atoms::AtomId;
+use super::index::IndexId;
 
 /// What is evaluated for a filter.
 #[derive(Debug)]
 pub(super) enum Plan {
     /// The rows that pass the atom, or those that do not.
-    Test { atom: AtomId, is_negated: bool },
+    Test { atom: AtomId, index: Option<IndexId>, is_negated: bool },
     /// The rows that pass all of these; of none, every row.
     All(Box<[Self]>),
     /// The rows that pass any of these; of none, no row.
@@ -25,7 +26,7 @@ impl Plan {
     pub(super) fn of(
         filter: &Filter,
         is_negated: bool,
-        number: &mut impl FnMut(&Arc<Atom>) -> AtomId,
+        number: &mut impl FnMut(&Arc<Atom>) -> (AtomId, Option<IndexId>),
     ) -> Self {
         match filter {
             Filter::All => Self::join(!is_negated, []),
@@ -45,7 +46,8 @@ impl Plan {
                     }
                     _ => None,
                 };
-                let test = Self::Test { atom: number(atom), is_negated };
+                let (atom, index) = number(atom);
+                let test = Self::Test { atom, index, is_negated };
                 match guard {
                     Some(guard) => Self::join(!is_negated, [guard, test]),
                     None => test,
@@ -82,21 +84,21 @@ impl Plan {
     }
 
     /// Atoms of which every row that passes has one, if there are such: those that are likely
-    /// to be rare. `rarity` is `None` for an atom that no index finds, and else the less, the rarer.
-    pub(super) fn gate(&self, rarity: &impl Fn(AtomId) -> Option<u64>) -> Option<Gate> {
+    /// to be rare, by how common those of an index are.
+    pub(super) fn gate(&self, commonness: &impl Fn(IndexId) -> u64) -> Option<Gate> {
         match self {
             Self::Test { is_negated: true, .. } => None,
-            Self::Test { atom, .. } => {
-                Some(Gate { commonness: rarity(*atom)?, atoms: vec![*atom] })
+            Self::Test { atom, index, .. } => {
+                Some(Gate { commonness: commonness((*index)?), atoms: vec![*atom] })
             }
             Self::All(operands) => operands
                 .iter()
-                .filter_map(|operand| operand.gate(rarity))
+                .filter_map(|operand| operand.gate(commonness))
                 .min_by_key(|gate| gate.commonness),
             Self::Any(operands) => {
                 let mut sum = Gate::default();
                 for operand in operands {
-                    let gate = operand.gate(rarity)?;
+                    let gate = operand.gate(commonness)?;
                     sum.commonness += gate.commonness;
                     sum.atoms.extend(gate.atoms);
                 }

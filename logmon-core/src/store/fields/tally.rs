@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use super::{FieldStats, ValueKinds};
-use crate::LogRef;
 use crate::filter::{MAX_NAME_BYTES, is_reserved};
+use crate::{Event as _, LogRef};
 
 /// Paths in a catalogue.
 const MAX_FIELDS: usize = 10_000;

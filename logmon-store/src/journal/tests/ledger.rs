@@ -175,7 +175,7 @@ async fn a_live_reader_is_told_of_damage() {
     );
     let hub = Hub::following(Arc::new(journal), 1 << 20);
     let options = SubscribeOptions::new(Start::At(start), Mode::Lossless);
-    let mut live = hub.subscribe_with(Filter::all(), options).unwrap();
+    let mut live = hub.subscribe_with(&Filter::all(), options).unwrap();
     let (mut seen, mut lost) = (Vec::new(), Vec::new());
     loop {
         match live.next().await {

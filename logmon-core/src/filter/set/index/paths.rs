@@ -2,26 +2,23 @@
 
 use std::collections::HashMap;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use super::super::super::literal::NumberValue;
 use super::super::super::{Literal, Range, ValueTest, key};
 use super::AtomId;
 use super::intervals::Intervals;
-use crate::Scalar;
+use crate::{Event, Scalar};
 
 /// An index for each path that atoms ask for.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    slots: Vec<Option<Path>>,
-    free: Vec<u32>,
-    by_path: HashMap<Arc<str>, u32>,
+    by_path: HashMap<Box<[u8]>, Path>,
 }
 
 /// The atoms about one path.
 #[derive(Debug)]
-pub(super) struct Path {
-    path: Arc<str>,
+struct Path {
+    name: Box<str>,
     key: u64,
     /// How many atoms there are.
     atoms: usize,
@@ -31,63 +28,50 @@ pub(super) struct Path {
 }
 
 impl Paths {
-    /// Takes an atom in; gives the number of its path.
-    pub(super) fn insert(&mut self, id: AtomId, path: &str, test: &ValueTest) -> u32 {
-        let number = self.by_path.get(path).copied().unwrap_or_else(|| self.begin(path));
-        if let Some(at) = self.slots[number as usize].as_mut() {
-            at.insert(id, test);
-        }
-        number
+    pub(super) fn insert(&mut self, id: AtomId, path: &str, test: &ValueTest) {
+        let at = self.by_path.entry(path.as_bytes().into()).or_insert_with(|| Path::new(path));
+        at.insert(id, test);
     }
 
-    pub(super) fn remove(&mut self, id: AtomId, number: u32, test: &ValueTest) {
-        let slot = &mut self.slots[number as usize];
-        let Some(at) = slot else { return };
+    pub(super) fn remove(&mut self, id: AtomId, path: &str, test: &ValueTest) {
+        let Some(at) = self.by_path.get_mut(path.as_bytes()) else { return };
         at.remove(id, test);
         if at.atoms == 0 {
-            self.by_path.remove(&at.path);
-            *slot = None;
-            self.free.push(number);
+            self.by_path.remove(path.as_bytes());
         }
     }
 
-    pub(super) fn get(&self, number: u32) -> Option<&Path> {
-        self.slots.get(number as usize)?.as_ref()
+    /// Shows the atoms that the metadata of an event passes.
+    pub(super) fn find<E: Event + ?Sized>(&self, event: &E, mut hit: impl FnMut(AtomId)) {
+        if self.by_path.len() > 1 {
+            let is_shown = event.each_metadata(&mut |path, value| {
+                if let Some(at) = self.by_path.get(path) {
+                    at.find(value, &mut hit);
+                }
+            });
+            if is_shown {
+                return;
+            }
+        }
+        for at in self.by_path.values() {
+            event.visit_metadata(&at.name, &mut |value| {
+                at.find(value, &mut hit);
+                false
+            });
+        }
     }
+}
 
-    /// Above the number of every path.
-    pub(super) fn end(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
-    }
-
-    fn begin(&mut self, path: &str) -> u32 {
-        let slot = Path {
-            path: path.into(),
+impl Path {
+    fn new(path: &str) -> Self {
+        Self {
+            name: path.into(),
             key: key::path(path.as_bytes()),
             atoms: 0,
             exists: None,
             equal: HashMap::new(),
             ranges: Intervals::default(),
-        };
-        let name = slot.path.clone();
-        let number = match self.free.pop() {
-            Some(free) => {
-                self.slots[free as usize] = Some(slot);
-                free
-            }
-            None => {
-                self.slots.push(Some(slot));
-                self.end() - 1
-            }
-        };
-        self.by_path.insert(name, number);
-        number
-    }
-}
-
-impl Path {
-    pub(super) fn path(&self) -> &str {
-        &self.path
+        }
     }
 
     fn insert(&mut self, id: AtomId, test: &ValueTest) {
@@ -128,7 +112,7 @@ impl Path {
     }
 
     /// Shows the atoms that a value at the path passes.
-    pub(super) fn find(&self, value: Scalar<'_>, hit: &mut impl FnMut(AtomId)) {
+    fn find(&self, value: Scalar<'_>, hit: &mut impl FnMut(AtomId)) {
         if let Some(id) = self.exists
             && ValueTest::Exists.accepts(value)
         {
