@@ -18,6 +18,7 @@ mod count;
 mod delivery;
 mod ring;
 mod subscription;
+mod texts;
 
 pub use delivery::{Delivered, Delivery, DropReason, Dropped};
 pub use subscription::{Mode, Start, SubscribeOptions, Subscription};

@@ -80,7 +80,7 @@ impl Batcher {
                     if pending.matched > 0 {
                         pending.logs.push(b',');
                     }
-                    log.write_json(&mut pending.logs);
+                    batch.write_json(&log, &mut pending.logs);
                     pending.matched += 1;
                     pending.end = log.seq() + 1;
                     if pending.matched >= MAX_EVENTS || pending.logs.len() >= MAX_BYTES {

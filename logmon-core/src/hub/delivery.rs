@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::ring::Shown;
 use crate::{Group, LevelCounts, LogRef};
 
 /// One step of a subscription. The ranges of the steps of one subscription join without a gap:
@@ -29,7 +30,7 @@ pub enum Delivery {
 /// Matching events of one group.
 #[derive(Clone, Debug)]
 pub struct Delivered {
-    pub(super) group: Group,
+    pub(super) shown: Shown,
     pub(super) matches: Arc<[u32]>,
     /// Where in `matches` the part of this delivery begins and ends.
     pub(super) part: Range<usize>,
@@ -61,12 +62,21 @@ impl Delivered {
     /// The matching events in order.
     pub fn logs(&self) -> impl Iterator<Item = LogRef<'_>> {
         let indices = self.matches.get(self.part.clone()).unwrap_or_default();
-        indices.iter().filter_map(|at| self.group.get(*at as usize))
+        indices.iter().filter_map(|at| self.shown.group.get(*at as usize))
+    }
+
+    /// Appends one of the events as a JSON object, as [`LogRef::write_json`] does. The text is made
+    /// once for all who are shown the event, as long as the hub has it and room for the text.
+    pub fn write_json(&self, log: &LogRef<'_>, out: &mut Vec<u8>) {
+        match &self.shown.texts {
+            Some(texts) => texts.write(&self.shown.group, log, out),
+            None => log.write_json(out),
+        }
     }
 
     /// The group the events are in, and the indices of the matching ones.
     pub fn group(&self) -> (&Group, &[u32]) {
-        (&self.group, self.matches.get(self.part.clone()).unwrap_or_default())
+        (&self.shown.group, self.matches.get(self.part.clone()).unwrap_or_default())
     }
 }
 

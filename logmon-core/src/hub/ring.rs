@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::texts::{Budget, Texts};
 use crate::event::Event as _;
 use crate::filter::{Canonical, Filter, FilterId, Interner, Matches};
 use crate::{Group, LevelCounts, Position};
@@ -27,6 +28,8 @@ pub(super) struct Ring {
     changes: Changes,
     slots: HashMap<FilterId, Slot>,
     next_subscriber: u64,
+    /// For the texts of the groups, beside the groups' own bytes; both together are bounded.
+    texts: Arc<Budget>,
 }
 
 /// What a number stands for now, where that is not what it stood for: nothing, or a filter.
@@ -43,6 +46,7 @@ struct Evaluated {
     first: u64,
     /// The indices of the matching events, for each filter that matched.
     matches: HashMap<FilterId, Arc<[u32]>>,
+    texts: Arc<Texts>,
     /// Events that had passed before `first`.
     passed: u64,
     at: Instant,
@@ -81,11 +85,19 @@ impl Registration {
     }
 }
 
+/// A group, and the JSON of its events as far as it was made already.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) group: Group,
+    /// `None` where nobody else has the group.
+    pub(super) texts: Option<Arc<Texts>>,
+}
+
 /// The next thing for a subscription at some number.
 pub(super) enum Next {
     /// These events of a group match, and none of `passed` events before it. `matches` is `None`
     /// where the ring has not evaluated the group for the filter. From `at` on the events wait.
-    Group { group: Group, matches: Option<Arc<[u32]>>, passed: u64, at: u64 },
+    Group { group: Shown, matches: Option<Arc<[u32]>>, passed: u64, at: u64 },
     /// Nothing matched up to the head.
     AtHead,
     /// The ring does not reach back so far.
@@ -104,6 +116,7 @@ impl Ring {
             changes: Changes::new(),
             slots: HashMap::new(),
             next_subscriber: 0,
+            texts: Arc::new(Budget::new(max_bytes / 2)),
         }
     }
 
@@ -160,8 +173,9 @@ impl Ring {
         let (passed, at) = (self.passed, Instant::now());
         self.passed += (group.len() - group.index_of(first)) as u64;
         let group = group.clone();
-        self.groups.push_back(Evaluated { group, first, matches, passed, at, bytes });
-        while self.bytes > self.max_bytes && self.groups.len() > 1 {
+        let texts = Arc::new(Texts::new(self.texts.clone()));
+        self.groups.push_back(Evaluated { group, first, matches, texts, passed, at, bytes });
+        while self.bytes + self.texts.used() > self.max_bytes && self.groups.len() > 1 {
             self.forget_oldest();
         }
         wakers
@@ -261,7 +275,9 @@ impl Ring {
             let at = from.max(evaluated.first);
             // What the groups before it held as well is counted once.
             passed -= ((group.index_of(at) - group.index_of(from)) as u64).min(passed);
-            return Next::Group { group: group.clone(), matches, passed, at };
+            let texts = Some(evaluated.texts.clone());
+            let group = Shown { group: group.clone(), texts };
+            return Next::Group { group, matches, passed, at };
         }
         Next::AtHead
     }

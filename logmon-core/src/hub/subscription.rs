@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 
-use super::ring::{Next, Registration, Ring, TooCostly, indices, levels};
+use super::ring::{Next, Registration, Ring, Shown, TooCostly, indices, levels};
 use super::{Delivered, Delivery, DropReason, Dropped, Shared, SubscribeError, count};
 use crate::filter::{Canonical, Filter};
 use crate::{BoxFuture, Group, LevelCounts, Position, ReadError};
@@ -285,8 +285,8 @@ impl Subscription {
             }
             Next::Group { group, matches, passed, .. } => {
                 drop(ring);
-                let matches = matches.unwrap_or_else(|| self.evaluate(&group));
-                let end = group.end_seq();
+                let matches = matches.unwrap_or_else(|| self.evaluate(&group.group));
+                let end = group.group.end_seq();
                 Some(Poll::Ready(self.deliver(group, matches, end, passed)))
             }
         }
@@ -329,7 +329,8 @@ impl Subscription {
     }
 
     /// Delivers what matches of a group between the position and `end`.
-    fn deliver(&mut self, group: Group, matches: Arc<[u32]>, end: u64, passed: u64) -> Delivery {
+    fn deliver(&mut self, shown: Shown, matches: Arc<[u32]>, end: u64, passed: u64) -> Delivery {
+        let group = &shown.group;
         let bound = |seq| {
             let first = group.index_of(seq);
             matches.partition_point(|at| (*at as usize) < first)
@@ -347,13 +348,13 @@ impl Subscription {
         let counted = matches.get(part.clone()).unwrap_or_default();
         let counted = counted.get(bound(self.registration.since).saturating_sub(part.start)..);
         if let Some(taken) = &mut self.taken {
-            *taken += levels(&group, counted.unwrap_or_default());
+            *taken += levels(group, counted.unwrap_or_default());
         }
         self.position = Position { epoch: self.position.epoch, seq: end };
         if part.is_empty() {
             Delivery::Progress { range }
         } else {
-            Delivery::Batch(Delivered { group, matches, part, range, scanned })
+            Delivery::Batch(Delivered { shown, matches, part, range, scanned })
         }
     }
 
@@ -397,7 +398,7 @@ impl Subscription {
             end = end.min(gap.start);
         }
         let matches = self.evaluate(&group);
-        Some(self.deliver(group, matches, end, 0))
+        Some(self.deliver(Shown { group, texts: None }, matches, end, 0))
     }
 
     fn confirm(&mut self, head: Position) {
