@@ -24,6 +24,7 @@ has_japanese_font() {
 
 missing_packages() {
   command -v cc >/dev/null || echo build-essential
+  command -v curl >/dev/null || echo curl
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
   [ -n "$(find_chromium)" ] || echo chromium
   has_japanese_font || echo fontconfig fonts-noto-cjk

@@ -25,6 +25,7 @@ mod params;
 mod problem;
 mod query;
 mod server;
+mod socketio;
 mod sse;
 mod start;
 mod stats;
@@ -138,6 +139,7 @@ impl App {
             .route("/problems/{name}", get(ui::problem_page))
             .fallback(ui::asset)
             .method_not_allowed_fallback(ui::method_not_allowed)
+            .layer(socketio::layer(&self))
             .layer(self.0.guard.cors())
             .layer(axum::middleware::from_fn_with_state(self.clone(), guard::outermost))
             .with_state(self)

@@ -34,8 +34,19 @@ pub(super) struct Batch {
     pub(super) scanned: u64,
     pub(super) matched: u64,
     /// JSON objects with commas between them.
-    pub(super) logs: Vec<u8>,
+    pub(super) logs: String,
+    /// Where each of them begins.
+    starts: Vec<usize>,
     pub(super) cursor: String,
+}
+
+impl Batch {
+    /// The objects one by one.
+    pub(super) fn each(&self) -> impl ExactSizeIterator<Item = &str> {
+        let ends = self.starts.iter().skip(1).map(|next| next - 1).chain([self.logs.len()]);
+        let ranges = self.starts.iter().zip(ends.collect::<Vec<_>>());
+        ranges.map(|(start, end)| self.logs.get(*start..end).unwrap_or_default())
+    }
 }
 
 /// Gathers deliveries.
@@ -53,6 +64,7 @@ struct Pending {
     scanned: u64,
     matched: u64,
     logs: Vec<u8>,
+    starts: Vec<usize>,
     due: Instant,
 }
 
@@ -80,6 +92,7 @@ impl Batcher {
                     if pending.matched > 0 {
                         pending.logs.push(b',');
                     }
+                    pending.starts.push(pending.logs.len());
                     batch.write_json(&log, &mut pending.logs);
                     pending.matched += 1;
                     pending.end = log.seq() + 1;
@@ -122,8 +135,11 @@ impl Batcher {
         if pending.matched == 0 {
             return Some(Message::Progress { from, to, cursor });
         }
-        let Pending { scanned, matched, logs, .. } = pending;
-        Some(Message::Batch(Batch { from, to, scanned, matched, logs, cursor }))
+        let Pending { scanned, matched, logs, starts, .. } = pending;
+        // JSON is text, so this takes it as it is.
+        let logs = String::from_utf8(logs)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        Some(Message::Batch(Batch { from, to, scanned, matched, logs, starts, cursor }))
     }
 
     /// The message that is being gathered, begun at `start` if there is none.
@@ -136,6 +152,7 @@ impl Batcher {
             scanned: 0,
             matched: 0,
             logs: Vec::new(),
+            starts: Vec::new(),
             due,
         })
     }
@@ -210,9 +227,12 @@ mod tests {
                 Message::Batch(batch) => {
                     matched += batch.matched;
                     assert!(batch.matched <= MAX_EVENTS && batch.logs.len() < MAX_BYTES + 110_000);
-                    let logs = [b"[", &batch.logs[..], b"]"].concat();
-                    let logs: Vec<Value> = serde_json::from_slice(&logs).unwrap();
+                    let logs: Vec<Value> =
+                        serde_json::from_str(&format!("[{}]", batch.logs)).unwrap();
                     assert_eq!(logs.len() as u64, batch.matched);
+                    let each: Vec<Value> =
+                        batch.each().map(|log| serde_json::from_str(log).unwrap()).collect();
+                    assert_eq!(each, logs);
                     (batch.from, batch.to)
                 }
                 Message::Progress { from, to, .. } => (from, to),

@@ -138,6 +138,10 @@ pub(super) async fn outermost(State(app): State<App>, request: Request, next: Ne
     };
     let guard = &app.0.guard;
     let checked = guard.check_host(headers).and_then(|()| match *request.method() {
+        // A handshake of Socket.IO is a GET, too, and nobody looks at its origin later.
+        Method::GET if request.uri().path().starts_with("/socket.io/") => {
+            guard.check_origin(headers)
+        }
         Method::GET | Method::HEAD => Ok(()),
         Method::OPTIONS => guard.check_preflight(headers),
         _ => guard.check_origin(headers),

