@@ -1,16 +1,13 @@
 //! `logmon tail`.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::ServerArgs;
 use super::search::Output;
-use crate::client::{Client, Stream, StreamEvent};
+use crate::client::live::{Begin, Dropped, Follower, Message, Trouble, Wish};
 use crate::terminal;
 
 /// What `logmon tail` can be told.
@@ -37,6 +34,8 @@ pub(super) struct TailArgs {
     server: ServerArgs,
 }
 
+/// The first wait before connecting again.
+const MIN_WAIT: Duration = Duration::from_millis(250);
 /// The longest wait before connecting again.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
@@ -46,22 +45,26 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// # Errors
 /// The server refuses the query, or cannot be reached at the beginning.
 pub(super) fn run(args: &TailArgs) -> anyhow::Result<()> {
-    let client = Client::new(&args.server.url);
-    let mut cursor: Option<String> = None;
-    let mut wait = Duration::from_millis(250);
+    let mut follower = Follower::new(&args.server.url, wish(args));
+    let mut out = terminal::output();
+    let mut wait = MIN_WAIT;
     loop {
-        match open(&client, args, cursor.as_deref()) {
-            Ok(stream) => {
-                wait = Duration::from_millis(250);
-                if print(args.output, &stream, &mut cursor).is_err() {
-                    return Ok(()); // the reader has seen enough
+        let trouble = match follower.next() {
+            Ok(message) => {
+                wait = MIN_WAIT;
+                match print(args.output, &mut out, message) {
+                    Ok(()) => continue,
+                    Err(_) => return Ok(()), // the reader has seen enough
                 }
             }
-            // Refused, or never reached: waiting would not help.
-            Err(error) if cursor.is_none() || error.is::<crate::client::Refused>() => {
-                return Err(error);
-            }
-            Err(_) => {}
+            Err(trouble) => trouble,
+        };
+        match trouble {
+            Trouble::Refused(_) => return Err(trouble.into()),
+            // Never reached: waiting would not help.
+            Trouble::Lost(_) if !follower.has_begun() => return Err(trouble.into()),
+            Trouble::Lost(_) => {}
+            Trouble::Breach(_) => eprintln!("logmon: {trouble}"),
         }
         eprintln!("logmon: connection lost; trying again in {} ms", wait.as_millis());
         std::thread::sleep(wait);
@@ -69,59 +72,40 @@ pub(super) fn run(args: &TailArgs) -> anyhow::Result<()> {
     }
 }
 
-fn open(client: &Client, args: &TailArgs, cursor: Option<&str>) -> anyhow::Result<Stream> {
-    let query = args.query.join(" ");
-    let mut pairs = vec![("q", query.as_str())];
-    pairs.extend(args.level.as_deref().map(|level| ("level", level)));
-    pairs.extend(args.source.as_deref().map(|source| ("source", source)));
-    let since = args.since.as_ref().map(|since| format!("now-{since}"));
-    let last = args.last.to_string();
-    match (&since, cursor) {
-        (_, Some(_)) => {}
-        (Some(since), None) => pairs.push(("from", since)),
-        (None, None) => pairs.push(("last", &last)),
+fn wish(args: &TailArgs) -> Wish {
+    let begin = match &args.since {
+        Some(since) => Begin::At(format!("now-{since}")),
+        None => Begin::Last(args.last),
+    };
+    Wish {
+        query: args.query.join(" "),
+        level: args.level.clone(),
+        source: args.source.clone(),
+        begin,
+        may_skip: false,
     }
-    client.stream("/api/logs/stream", &pairs, cursor)
 }
 
-/// The events of a batch, not read: they may be nested deeper than a reader likes.
-#[derive(Deserialize)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    logs: Vec<&'a RawValue>,
-}
-
-/// Prints until the stream ends. An error means that the output is closed.
-fn print(form: Output, stream: &Stream, cursor: &mut Option<String>) -> std::io::Result<()> {
-    let mut out = terminal::output();
-    while let Some(StreamEvent { name, id, data }) = stream.next_event() {
-        match name.as_str() {
-            "batch" => {
-                let Ok(Batch { logs }) = serde_json::from_str(&data) else {
-                    eprintln!("logmon: the server sent what cannot be read");
-                    return Ok(()); // and is asked for again
-                };
-                for log in logs {
-                    match form {
-                        Output::Json => writeln!(out, "{}", log.get())?,
-                        Output::Pretty => terminal::write_event(&mut out, log.get())?,
-                    }
+/// An error means that the output is closed.
+fn print(form: Output, out: &mut impl Write, message: Message) -> std::io::Result<()> {
+    match message {
+        Message::Batch { logs, .. } => {
+            for log in logs {
+                match form {
+                    Output::Json => writeln!(out, "{}", log.get())?,
+                    Output::Pretty => terminal::write_event(out, log.get())?,
                 }
-                out.flush()?;
             }
-            "dropped" => {
-                let data: Value = serde_json::from_str(&data).unwrap_or_default();
-                let count = data.get("count").and_then(Value::as_u64);
-                let count =
-                    count.map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
-                let reason = data.get("reason").and_then(Value::as_str).unwrap_or("unknown");
-                eprintln!("logmon: {count} events are not shown ({reason})");
-            }
-            "end" => return Ok(()),
-            _ => {}
+            out.flush()
         }
-        // After printing: an event that was not printed is asked for again.
-        *cursor = id.or_else(|| cursor.take());
+        Message::Dropped(Dropped { by_level, reason, .. }) => {
+            let count = by_level.map_or_else(
+                || "an unknown number of".to_owned(),
+                |counts| counts.values().sum::<u64>().to_string(),
+            );
+            eprintln!("logmon: {count} events are not shown ({reason})");
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

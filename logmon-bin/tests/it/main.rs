@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod cli;
+mod continuity;
 mod crash;
 mod delivery;
 mod disk;

@@ -2,6 +2,9 @@
 
 pub(crate) mod forward;
 pub(crate) mod http;
+#[allow(dead_code, reason = "what `logmon tail` needs")]
+#[path = "../../src/client/live.rs"]
+pub(crate) mod live;
 #[path = "../../../tests/mongodb/server.rs"]
 pub(crate) mod mongodb;
 pub(crate) mod proxy;
