@@ -203,6 +203,10 @@ impl Reader {
         let done = match what {
             0 => {
                 self.follower.disconnect();
+                // Now and then for so long that the journal goes on without it.
+                if self.random.below(3) == 0 {
+                    std::thread::sleep(Duration::from_millis(self.random.below(22_000)));
+                }
                 Ok(())
             }
             1 => {
