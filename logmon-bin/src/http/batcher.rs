@@ -1,11 +1,12 @@
 //! Deliveries of the hub put together to the messages of the live protocols.
 //!
 //! One implementation of the rules for WebSocket and server-sent events: the ranges of successive
-//! messages join, and a batch holds at most 1,000 events or 256 KB.
+//! messages join, and a batch holds at most 1,000 events or, but for the last of them, 64 KB.
 
 use std::time::Duration;
 
-use logmon_core::hub::{Delivery, Dropped};
+use futures_util::FutureExt as _;
+use logmon_core::hub::{Delivery, Dropped, Subscription};
 use logmon_core::{Epoch, LevelCounts, Position};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -14,8 +15,9 @@ use super::cursor;
 
 /// The most events of one batch.
 const MAX_EVENTS: u64 = 1_000;
-/// A batch is sent when its events have this many bytes.
-const MAX_BYTES: usize = 256 * 1024;
+/// A batch is sent when its events have this many bytes. What is copied some times on its way to
+/// the socket is to fit into the cache.
+const MAX_BYTES: usize = 64 * 1024;
 
 /// One message, its ranges inclusive as on the wire.
 #[derive(Debug)]
@@ -33,19 +35,85 @@ pub(super) struct Batch {
     pub(super) to: u64,
     pub(super) scanned: u64,
     pub(super) matched: u64,
-    /// JSON objects with commas between them.
-    pub(super) logs: String,
-    /// Where each of them begins.
-    starts: Vec<usize>,
+    /// What the protocol begins a batch with, and JSON objects with commas between them.
+    text: String,
+    /// Where each of the objects begins.
+    starts: Vec<u32>,
     pub(super) cursor: String,
 }
 
 impl Batch {
+    /// Bytes of the objects and what is before them.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The objects one by one.
-    pub(super) fn each(&self) -> impl ExactSizeIterator<Item = &str> {
-        let ends = self.starts.iter().skip(1).map(|next| next - 1).chain([self.logs.len()]);
-        let ranges = self.starts.iter().zip(ends.collect::<Vec<_>>());
-        ranges.map(|(start, end)| self.logs.get(*start..end).unwrap_or_default())
+    pub(super) fn each(&self) -> impl Iterator<Item = &str> {
+        let ends = self.starts.iter().skip(1).map(|next| next - 1);
+        let ends = ends.map(|end| end as usize).chain([self.text.len()]);
+        let ranges = self.starts.iter().map(|start| *start as usize).zip(ends);
+        ranges.filter_map(|(start, end)| self.text.get(start..end))
+    }
+
+    /// The whole message, `end` behind the objects.
+    pub(super) fn finish(mut self, end: &str) -> String {
+        self.text.push_str(end);
+        self.text
+    }
+}
+
+/// What a subscription delivers, as messages.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub(super) subscription: Subscription,
+    pub(super) batcher: Batcher,
+}
+
+/// So many messages are made at once at most.
+const MAX_MESSAGES: usize = 4;
+
+impl Feed {
+    /// The next messages, at least one; `None` at the end of the hub.
+    ///
+    /// What comes while events are held is not looked at before they are due, so that a reader is
+    /// woken for a batch and not for every group.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Vec<Message>> {
+        loop {
+            if let Some(due) = self.batcher.due() {
+                tokio::time::sleep_until(due).await;
+                let mut messages = self.take(Vec::new());
+                messages.extend(self.batcher.flush());
+                return Some(messages);
+            }
+            let delivery = self.subscription.next().await?;
+            let messages = self.batcher.push(delivery, self.subscription.position());
+            let messages = self.take(messages);
+            if !messages.is_empty() {
+                return Some(messages);
+            }
+        }
+    }
+
+    /// Takes what is there already.
+    fn take(&mut self, mut messages: Vec<Message>) -> Vec<Message> {
+        while messages.len() < MAX_MESSAGES
+            && let Some(Some(delivery)) = self.subscription.next().now_or_never()
+        {
+            messages.extend(self.batcher.push(delivery, self.subscription.position()));
+        }
+        messages
+    }
+
+    /// Looks whether there is nothing to be shown up to the head, and says so.
+    pub(super) fn progress(&mut self) -> Vec<Message> {
+        let Some(progress) = self.subscription.progress() else { return Vec::new() };
+        let mut messages = self.batcher.push(progress, self.subscription.position());
+        messages.extend(self.batcher.flush());
+        messages
     }
 }
 
@@ -53,6 +121,10 @@ impl Batch {
 #[derive(Debug)]
 pub(super) struct Batcher {
     delay: Duration,
+    /// What the protocol begins a batch with.
+    opening: Box<str>,
+    /// The length of the last batch, as a guess of that of the next one.
+    last_len: usize,
     pending: Option<Pending>,
 }
 
@@ -63,19 +135,19 @@ struct Pending {
     end: u64,
     scanned: u64,
     matched: u64,
-    logs: Vec<u8>,
-    starts: Vec<usize>,
+    text: String,
+    starts: Vec<u32>,
     due: Instant,
 }
 
 impl Batcher {
-    /// Holds events for at most `delay`.
-    pub(super) const fn new(delay: Duration) -> Self {
-        Self { delay, pending: None }
+    /// Holds events for at most `delay`; a batch begins with `opening`.
+    pub(super) fn new(delay: Duration, opening: &str) -> Self {
+        Self { delay, opening: opening.into(), last_len: 0, pending: None }
     }
 
     /// When what is held is to be sent.
-    pub(super) fn due(&self) -> Option<Instant> {
+    fn due(&self) -> Option<Instant> {
         self.pending.as_ref().map(|pending| pending.due)
     }
 
@@ -90,13 +162,13 @@ impl Batcher {
                 for log in batch.logs() {
                     let pending = self.open(after.epoch, start);
                     if pending.matched > 0 {
-                        pending.logs.push(b',');
+                        pending.text.push(',');
                     }
-                    pending.starts.push(pending.logs.len());
-                    batch.write_json(&log, &mut pending.logs);
+                    pending.starts.push(u32::try_from(pending.text.len()).unwrap_or(u32::MAX));
+                    batch.write_json(&log, &mut pending.text);
                     pending.matched += 1;
                     pending.end = log.seq() + 1;
-                    if pending.matched >= MAX_EVENTS || pending.logs.len() >= MAX_BYTES {
+                    if pending.matched >= MAX_EVENTS || pending.text.len() >= MAX_BYTES {
                         pending.scanned += std::mem::take(&mut scanned);
                         start = pending.end;
                         complete.extend(self.flush());
@@ -135,25 +207,27 @@ impl Batcher {
         if pending.matched == 0 {
             return Some(Message::Progress { from, to, cursor });
         }
-        let Pending { scanned, matched, logs, starts, .. } = pending;
-        // JSON is text, so this takes it as it is.
-        let logs = String::from_utf8(logs)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        Some(Message::Batch(Batch { from, to, scanned, matched, logs, starts, cursor }))
+        let Pending { scanned, matched, text, starts, .. } = pending;
+        self.last_len = text.len();
+        Some(Message::Batch(Batch { from, to, scanned, matched, text, starts, cursor }))
     }
 
     /// The message that is being gathered, begun at `start` if there is none.
     fn open(&mut self, epoch: Epoch, start: u64) -> &mut Pending {
-        let due = Instant::now() + self.delay;
-        self.pending.get_or_insert_with(|| Pending {
-            epoch,
-            from: start,
-            end: start,
-            scanned: 0,
-            matched: 0,
-            logs: Vec::new(),
-            starts: Vec::new(),
-            due,
+        let Self { delay, opening, last_len, pending } = self;
+        pending.get_or_insert_with(|| {
+            let mut text = String::with_capacity(*last_len + *last_len / 8);
+            text.push_str(opening);
+            Pending {
+                epoch,
+                from: start,
+                end: start,
+                scanned: 0,
+                matched: 0,
+                text,
+                starts: Vec::new(),
+                due: Instant::now() + *delay,
+            }
         })
     }
 
@@ -198,7 +272,7 @@ mod tests {
         let hub = Hub::in_memory();
         let mut subscription = hub.subscribe("hit").unwrap();
         texts.iter().for_each(|text| hub.publish(&Log::new(text.clone())).unwrap());
-        let mut batcher = Batcher::new(Duration::from_secs(60));
+        let mut batcher = Batcher::new(Duration::from_secs(60), "[");
         let mut messages = Vec::new();
         loop {
             let delivery = subscription.next().await.unwrap();
@@ -226,14 +300,14 @@ mod tests {
             let (from, to) = match message {
                 Message::Batch(batch) => {
                     matched += batch.matched;
-                    assert!(batch.matched <= MAX_EVENTS && batch.logs.len() < MAX_BYTES + 110_000);
-                    let logs: Vec<Value> =
-                        serde_json::from_str(&format!("[{}]", batch.logs)).unwrap();
-                    assert_eq!(logs.len() as u64, batch.matched);
+                    assert!(batch.matched <= MAX_EVENTS && batch.len() < MAX_BYTES + 110_000);
                     let each: Vec<Value> =
                         batch.each().map(|log| serde_json::from_str(log).unwrap()).collect();
-                    assert_eq!(each, logs);
-                    (batch.from, batch.to)
+                    assert_eq!(each.len() as u64, batch.matched);
+                    let ends = (batch.from, batch.to);
+                    let whole: Vec<Value> = serde_json::from_str(&batch.finish("]")).unwrap();
+                    assert_eq!(each, whole);
+                    ends
                 }
                 Message::Progress { from, to, .. } => (from, to),
                 Message::CaughtUp { at, .. } => {

@@ -14,7 +14,7 @@ use socketioxide::{SendError, SocketError, SocketIo};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::batcher::{Batcher, Message, dropped_fields};
+use super::batcher::{Batcher, Feed, Message, dropped_fields};
 use super::params::Wanted;
 use super::problem::{Code, Context, Problem};
 use super::{App, sse, start};
@@ -99,8 +99,7 @@ struct Gone;
 struct Reader {
     app: App,
     socket: SocketRef,
-    subscription: Option<Subscription>,
-    batcher: Batcher,
+    feed: Option<Feed>,
     /// Whether the client takes arrays of events.
     takes_arrays: bool,
 }
@@ -109,22 +108,20 @@ impl Reader {
     fn new(app: App, socket: SocketRef) -> Self {
         let everything = logmon_core::Filter::all();
         let subscription = app.0.hub.subscribe_with(&everything, SubscribeOptions::default()).ok();
-        let batcher = Batcher::new(DELAY);
-        Self { app, socket, subscription, batcher, takes_arrays: false }
+        let feed = subscription.map(feed);
+        Self { app, socket, feed, takes_arrays: false }
     }
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut lag = tokio::time::interval_at(Instant::now() + LAG, LAG);
         lag.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = self.batcher.due();
             let messages = tokio::select! {
                 command = commands.recv() => {
                     let done = match command {
                         Some(Command::Subscribe(wish, ack)) => self.subscribe(&wish, ack).await,
                         Some(Command::Unsubscribe) => {
-                            self.batcher = Batcher::new(DELAY);
-                            self.subscription = None;
+                            self.feed = None;
                             Ok(())
                         }
                         None => return,
@@ -134,13 +131,10 @@ impl Reader {
                     }
                     Vec::new()
                 }
-                delivery = next(self.subscription.as_mut()) => {
-                    let (Some(delivery), Some(subscription)) = (delivery, &self.subscription) else {
-                        return;
-                    };
-                    self.batcher.push(delivery, subscription.position())
-                }
-                () = sse::sleep_until(due) => self.batcher.flush().into_iter().collect(),
+                messages = next(self.feed.as_mut()) => match messages {
+                    Some(messages) => messages,
+                    None => return,
+                },
                 _ = lag.tick() => {
                     if let Some(lag) = self.lag()
                         && emit(&self.socket, "lag", &lag).await.is_err()
@@ -160,7 +154,7 @@ impl Reader {
 
     /// Puts a filter in the place of the one before; the events under way are of that one.
     async fn subscribe(&mut self, wish: &Value, ack: AckSender) -> Result<(), Gone> {
-        if let Some(message) = self.batcher.flush() {
+        if let Some(message) = self.feed.as_mut().and_then(|feed| feed.batcher.flush()) {
             say(&self.socket, message, self.takes_arrays).await?;
         }
         let answer = match self.replace(wish).await {
@@ -179,9 +173,9 @@ impl Reader {
     async fn replace(&mut self, wish: &Value) -> Result<String, Problem> {
         let wish = Wish::read(wish)?;
         let filter = wish.wanted.filter()?;
-        let begin = match (&wish.since, &self.subscription) {
+        let begin = match (&wish.since, &self.feed) {
             (Some(since), _) => start::from_text(&self.app, since, &filter).await?,
-            (None, Some(before)) => Start::At(before.position()),
+            (None, Some(before)) => Start::At(before.subscription.position()),
             (None, None) => Start::Head,
         };
         let options = SubscribeOptions::new(begin, wish.mode);
@@ -192,14 +186,14 @@ impl Reader {
             .subscribe_with(&filter, options)
             .map_err(|error| Problem::parameter("q", error.to_string()))?;
         let text = subscription.filter().to_string();
-        self.subscription = Some(subscription);
+        self.feed = Some(feed(subscription));
         self.takes_arrays = wish.takes_arrays;
         Ok(text)
     }
 
     /// What there is to say of a reader that is behind.
     fn lag(&self) -> Option<Value> {
-        let (events, delay) = self.subscription.as_ref()?.lag();
+        let (events, delay) = self.feed.as_ref()?.subscription.lag();
         let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         (events > 0).then(|| json!({"events": events, "ms": ms, "state": "behind"}))
     }
@@ -241,9 +235,13 @@ async fn emit<T: serde::Serialize + ?Sized + Sync>(
     }
 }
 
-async fn next(subscription: Option<&mut Subscription>) -> Option<logmon_core::hub::Delivery> {
-    match subscription {
-        Some(subscription) => subscription.next().await,
+fn feed(subscription: Subscription) -> Feed {
+    Feed { subscription, batcher: Batcher::new(DELAY, "") }
+}
+
+async fn next(feed: Option<&mut Feed>) -> Option<Vec<Message>> {
+    match feed {
+        Some(feed) => feed.next().await,
         None => std::future::pending().await,
     }
 }

@@ -7,12 +7,12 @@ use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use logmon_core::hub::{Mode, SubscribeOptions, Subscription};
+use logmon_core::hub::{Mode, SubscribeOptions};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::batcher::{Batch, Batcher, Message, dropped_fields};
+use super::batcher::{Batch, Batcher, Feed, Message, dropped_fields};
 use super::guard::HeaderName;
 use super::params::Params;
 use super::problem::Problem;
@@ -26,6 +26,9 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Messages on their way to the socket; the reading stops when it is full.
 const QUEUE: usize = 4;
+
+/// How a batch begins.
+const BATCH: &str = "event: batch\ndata: {\"logs\":[";
 
 /// `GET /api/logs/stream`.
 pub(super) async fn stream(
@@ -61,7 +64,9 @@ pub(super) async fn stream(
         .map_err(|error| Problem::parameter("q", error.to_string()))?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let writer = Writer { sender, is_single };
-    tokio::spawn(feed(app, subscription, Batcher::new(delay), writer));
+    let opening = if is_single { "" } else { BATCH };
+    let batcher = Batcher::new(delay, opening);
+    tokio::spawn(serve(app, Feed { subscription, batcher }, writer));
     let body = futures_util::stream::unfold(receiver, |mut receiver| async move {
         let bytes: Bytes = receiver.recv().await?;
         Some((Ok::<_, Infallible>(bytes), receiver))
@@ -88,7 +93,7 @@ pub(super) fn mode(text: Option<&str>, default: Mode) -> Result<Mode, Problem> {
 }
 
 /// Moves a subscription's deliveries to the socket until either end closes.
-async fn feed(app: App, mut subscription: Subscription, mut batcher: Batcher, writer: Writer) {
+async fn serve(app: App, mut feed: Feed, writer: Writer) {
     let open = json!({"stream": super::guard::random_id(), "head": cursor::live(app.0.hub.head())});
     if writer.open(&open).await.is_err() {
         return;
@@ -96,10 +101,9 @@ async fn feed(app: App, mut subscription: Subscription, mut batcher: Batcher, wr
     let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let due = batcher.due();
         let messages = tokio::select! {
             () = app.ending() => {
-                let messages = batcher.flush().into_iter().collect();
+                let messages = feed.batcher.flush().into_iter().collect();
                 if writer.all(messages).await.is_ok() {
                     let end = json!({"reason": "shutdown", "retry_ms": 500});
                     drop(writer.event("end", None, &end.to_string()).await);
@@ -107,17 +111,12 @@ async fn feed(app: App, mut subscription: Subscription, mut batcher: Batcher, wr
                 return;
             }
             () = writer.sender.closed() => return,
-            delivery = subscription.next() => match delivery {
-                Some(delivery) => batcher.push(delivery, subscription.position()),
+            messages = feed.next() => match messages {
+                Some(messages) => messages,
                 None => return,
             },
-            () = sleep_until(due) => batcher.flush().into_iter().collect(),
             _ = heartbeat.tick() => {
-                let mut messages = Vec::new();
-                if let Some(progress) = subscription.progress() {
-                    messages.extend(batcher.push(progress, subscription.position()));
-                    messages.extend(batcher.flush());
-                }
+                let messages = feed.progress();
                 if writer.comment().await.is_err() {
                     return;
                 }
@@ -127,14 +126,6 @@ async fn feed(app: App, mut subscription: Subscription, mut batcher: Batcher, wr
         if writer.all(messages).await.is_err() {
             return;
         }
-    }
-}
-
-/// Waits for an instant; for ever without one.
-pub(super) async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -159,16 +150,16 @@ impl Writer {
         match message {
             Message::Batch(batch) if self.is_single => self.single(&batch).await,
             Message::Batch(batch) => {
-                let head = json!({
+                let end = json!({
                     "from_seq": batch.from.to_string(),
                     "to_seq": batch.to.to_string(),
                     "scanned": batch.scanned,
                     "matched": batch.matched,
                 })
                 .to_string();
-                let head = head.strip_suffix('}').unwrap_or(&head);
-                let data = format!("{head},\"logs\":[{}]}}", batch.logs);
-                self.event("batch", Some(&batch.cursor), &data).await
+                let end = end.strip_prefix('{').unwrap_or(&end);
+                let end = format!("],{end}\nid: {}\n\n", batch.cursor);
+                self.send(batch.finish(&end)).await
             }
             Message::Progress { to, cursor, .. } => {
                 let data = json!({"to_seq": to.to_string()}).to_string();

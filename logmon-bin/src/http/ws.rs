@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ use request::{Command, Request};
 const MAX_SUBSCRIPTIONS: usize = 16;
 /// The longest message of a client.
 const MAX_MESSAGE_BYTES: usize = 128 * 1024;
+/// What a connection keeps for reading and for writing. Most are silent most of the time.
+const BUFFER_BYTES: usize = 4 * 1024;
 /// How often the server speaks when nothing happens; after two and a half times that without a
 /// word the other side is taken for dead.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -54,6 +56,8 @@ pub(super) async fn upgrade(
         .protocols(["logmon.v1"])
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
         .on_upgrade(move |socket| async move {
             Connection::new(app, context).run(socket).await;
         })
@@ -64,8 +68,8 @@ struct Connection {
     app: App,
     context: Context,
     subscriptions: HashMap<String, Running>,
-    outgoing: mpsc::Sender<String>,
-    incoming: mpsc::Receiver<String>,
+    outgoing: mpsc::Sender<Utf8Bytes>,
+    incoming: mpsc::Receiver<Utf8Bytes>,
 }
 
 /// A subscription's task and the way to it.
@@ -111,7 +115,7 @@ impl Connection {
     }
 
     async fn serve(&mut self, socket: &mut WebSocket) -> End {
-        if send(socket, self.welcome()).await.is_err() {
+        if send(socket, self.welcome().into()).await.is_err() {
             return End::Gone;
         }
         let app = self.app.clone();
@@ -129,7 +133,7 @@ impl Connection {
                         Some(Ok(Frame::Binary(_))) => return End::Close(CLOSE_POLICY, "text frames only"),
                         Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => None,
                     };
-                    if let Some(answer) = answer && send(socket, answer.to_string()).await.is_err() {
+                    if let Some(answer) = answer && send(socket, answer.to_string().into()).await.is_err() {
                         return End::Gone;
                     }
                 }
@@ -234,6 +238,6 @@ impl Connection {
     }
 }
 
-async fn send(socket: &mut WebSocket, text: String) -> Result<(), axum::Error> {
-    socket.send(Frame::Text(text.into())).await
+async fn send(socket: &mut WebSocket, text: Utf8Bytes) -> Result<(), axum::Error> {
+    socket.send(Frame::Text(text)).await
 }

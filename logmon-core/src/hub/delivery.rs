@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ring::Shown;
+use super::texts::write_json;
 use crate::{Group, LevelCounts, LogRef};
 
 /// One step of a subscription. The ranges of the steps of one subscription join without a gap:
@@ -67,10 +68,10 @@ impl Delivered {
 
     /// Appends one of the events as a JSON object, as [`LogRef::write_json`] does. The text is made
     /// once for all who are shown the event, as long as the hub has it and room for the text.
-    pub fn write_json(&self, log: &LogRef<'_>, out: &mut Vec<u8>) {
+    pub fn write_json(&self, log: &LogRef<'_>, out: &mut String) {
         match &self.shown.texts {
             Some(texts) => texts.write(&self.shown.group, log, out),
-            None => log.write_json(out),
+            None => write_json(log, out),
         }
     }
 

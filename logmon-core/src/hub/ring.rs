@@ -30,6 +30,8 @@ pub(super) struct Ring {
     next_subscriber: u64,
     /// For the texts of the groups, beside the groups' own bytes; both together are bounded.
     texts: Arc<Budget>,
+    /// So many of the oldest groups keep no texts any more.
+    without_texts: usize,
 }
 
 /// What a number stands for now, where that is not what it stood for: nothing, or a filter.
@@ -117,6 +119,7 @@ impl Ring {
             slots: HashMap::new(),
             next_subscriber: 0,
             texts: Arc::new(Budget::new(max_bytes / 2)),
+            without_texts: 0,
         }
     }
 
@@ -142,7 +145,7 @@ impl Ring {
     /// filter know; gives the wakers of all who wait, as they have something to be told.
     pub(super) fn restart(&mut self, head: Position) -> Vec<Waker> {
         self.groups.clear();
-        self.bytes = 0;
+        (self.bytes, self.without_texts) = (0, 0);
         self.head = head;
         for slot in self.slots.values_mut() {
             slot.since = head.seq;
@@ -175,6 +178,13 @@ impl Ring {
         let group = group.clone();
         let texts = Arc::new(Texts::new(self.texts.clone()));
         self.groups.push_back(Evaluated { group, first, matches, texts, passed, at, bytes });
+        // Those who watch are near the end; whoever is behind makes texts for himself.
+        while self.texts.is_short()
+            && let Some(old) = self.groups.get_mut(self.without_texts)
+        {
+            old.texts = Arc::new(Texts::none());
+            self.without_texts += 1;
+        }
         while self.bytes + self.texts.used() > self.max_bytes && self.groups.len() > 1 {
             self.forget_oldest();
         }
@@ -184,6 +194,7 @@ impl Ring {
     fn forget_oldest(&mut self) {
         let Some(old) = self.groups.pop_front() else { return };
         self.bytes -= old.bytes;
+        self.without_texts = self.without_texts.saturating_sub(1);
         for id in old.matches.keys() {
             if let Some(slot) = self.slots.get_mut(id) {
                 slot.left = old.group.end_seq();

@@ -9,14 +9,15 @@ use crate::{Group, LogRef};
 const PLACE_BYTES: usize = size_of::<Place>();
 
 /// Where a text is, or will be.
-type Place = OnceLock<Box<[u8]>>;
+type Place = OnceLock<Box<str>>;
 
 /// The texts of one group.
 #[derive(Debug)]
 pub(super) struct Texts {
     /// Made with the first text, as most groups are never shown to anybody.
     places: OnceLock<Box<[Place]>>,
-    budget: Arc<Budget>,
+    /// `None` where nothing is kept.
+    budget: Option<Arc<Budget>>,
 }
 
 /// What the texts of all groups may take together.
@@ -36,6 +37,15 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// Whether there is little room left.
+    pub(super) fn is_short(&self) -> bool {
+        self.used() > self.most / 4 * 3
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     fn take(&self, bytes: usize) -> bool {
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.most);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
@@ -44,49 +54,67 @@ impl Budget {
 
 impl Texts {
     pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self { places: OnceLock::new(), budget }
+        Self { places: OnceLock::new(), budget: Some(budget) }
+    }
+
+    /// Keeps nothing.
+    pub(super) const fn none() -> Self {
+        Self { places: OnceLock::new(), budget: None }
     }
 
     /// Appends the JSON of an event of the group, which is kept if there is room.
-    pub(super) fn write(&self, group: &Group, log: &LogRef<'_>, out: &mut Vec<u8>) {
-        let Some(place) = self.place(group, log.index()) else { return log.write_json(out) };
+    pub(super) fn write(&self, group: &Group, log: &LogRef<'_>, out: &mut String) {
+        let place = self.budget.as_deref().and_then(|budget| self.place(budget, group, log));
+        let Some((budget, place)) = place else { return write_json(log, out) };
         if let Some(text) = place.get() {
-            out.extend_from_slice(text);
+            out.push_str(text);
             return;
         }
         let start = out.len();
-        log.write_json(out);
+        write_json(log, out);
         let text = out.get(start..).unwrap_or_default();
-        if self.budget.take(text.len())
+        if budget.take(text.len())
             && let Err(same) = place.set(text.into())
         {
             // Another reader was quicker.
-            self.budget.used.fetch_sub(same.len(), Ordering::Relaxed);
+            budget.give_back(same.len());
         }
     }
 
-    fn place(&self, group: &Group, at: usize) -> Option<&Place> {
-        if let Some(places) = self.places.get() {
-            return places.get(at);
+    fn place<'s>(
+        &'s self,
+        budget: &'s Budget,
+        group: &Group,
+        log: &LogRef<'_>,
+    ) -> Option<(&'s Budget, &'s Place)> {
+        if self.places.get().is_none() {
+            let bytes = group.len() * PLACE_BYTES;
+            if !budget.take(bytes) {
+                return None;
+            }
+            let places = (0..group.len()).map(|_| Place::new()).collect();
+            if self.places.set(places).is_err() {
+                budget.give_back(bytes);
+            }
         }
-        let bytes = group.len() * PLACE_BYTES;
-        if !self.budget.take(bytes) {
-            return None;
-        }
-        let places = (0..group.len()).map(|_| Place::new()).collect();
-        if self.places.set(places).is_err() {
-            self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        self.places.get()?.get(at)
+        Some((budget, self.places.get()?.get(log.index())?))
     }
+}
+
+/// Appends the JSON of an event.
+pub(super) fn write_json(log: &LogRef<'_>, out: &mut String) {
+    let mut bytes = Vec::with_capacity(512);
+    log.write_json(&mut bytes);
+    // JSON is text, so this takes it as it is.
+    out.push_str(&String::from_utf8_lossy(&bytes));
 }
 
 impl Drop for Texts {
     fn drop(&mut self) {
-        let Some(places) = self.places.get() else { return };
+        let (Some(budget), Some(places)) = (&self.budget, self.places.get()) else { return };
         let texts = places.iter().filter_map(OnceLock::get).map(|text| text.len());
         let bytes = places.len() * PLACE_BYTES + texts.sum::<usize>();
-        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+        budget.give_back(bytes);
     }
 }
 
@@ -100,8 +128,8 @@ mod tests {
         GroupBuilder::single(Epoch::from_bytes([0; 7]), &batch, 1)
     }
 
-    fn json(texts: &Texts, group: &Group) -> Vec<u8> {
-        let mut out = Vec::new();
+    fn json(texts: &Texts, group: &Group) -> String {
+        let mut out = String::new();
         texts.write(group, &group.get(0).unwrap(), &mut out);
         out
     }
@@ -115,7 +143,8 @@ mod tests {
         assert_eq!(budget.used(), PLACE_BYTES + first.len());
         let mut direct = Vec::new();
         group.get(0).unwrap().write_json(&mut direct);
-        assert_eq!((json(&texts, &group), &first), (direct, &first));
+        assert_eq!((json(&texts, &group).as_bytes(), first.as_bytes()), (&*direct, &*direct));
+        assert_eq!(json(&Texts::none(), &group), first);
         drop(texts);
         assert_eq!(budget.used(), 0);
     }

@@ -16,7 +16,7 @@ const WINDOW: u64 = 16;
 /// The times of the events reach so far into the past.
 const SPAN: Duration = Duration::from_secs(55 * 60);
 /// The bytes of one acknowledgement: a map of `ack` to a chunk id of 24 characters.
-const ACK_BYTES: u64 = 1 + 4 + 1 + 24;
+pub(crate) const ACK_BYTES: u64 = 1 + 4 + 1 + 24;
 
 /// What was sent.
 pub(crate) struct Load {
@@ -60,7 +60,11 @@ pub(crate) fn send(server: &Server, corpus: &mut Corpus, events: u64) -> anyhow:
 }
 
 /// One message `[tag, entries, {"chunk": id}]`.
-fn write_chunk(out: &mut impl std::io::Write, at: u64, entries: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_chunk(
+    out: &mut impl std::io::Write,
+    at: u64,
+    entries: &[u8],
+) -> std::io::Result<()> {
     let mut head = Vec::with_capacity(64);
     msgpack::write_array_len(&mut head, 3);
     msgpack::write_str(&mut head, &format!("bench.tag{}", at / CHUNK_EVENTS % 40));

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 #[path = "../../../../logmon-store/tests/mongo/blackhole.rs"]
 mod blackhole;
+mod live;
 mod load;
 mod mongo;
 mod queries;
@@ -43,6 +44,20 @@ enum What {
         #[arg(last = true)]
         server: Vec<String>,
     },
+    /// What watching costs: readers with filters of their own beside a steady load.
+    Live {
+        /// The program.
+        #[arg(long, default_value = "target/release/logmon")]
+        binary: PathBuf,
+        /// A folder with log files (*.log) to take lines from; a built-in set otherwise.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// Where the server keeps its data while it is measured; removed afterwards.
+        #[arg(long, default_value = "logmon-bench-data")]
+        dir: PathBuf,
+        #[command(flatten)]
+        live: live::Live,
+    },
     /// What an output to MongoDB costs: beside a server that takes everything and keeps nothing.
     Mongo {
         /// The program.
@@ -66,6 +81,9 @@ enum What {
 fn main() -> anyhow::Result<()> {
     let (binary, events, data, dir, server) = match Args::parse().what {
         What::Store { binary, events, data, dir, server } => (binary, events, data, dir, server),
+        What::Live { binary, data, dir, live } => {
+            return live::run(&binary, &dir, data.as_deref(), &live);
+        }
         What::Mongo { binary, events, data, dir, window } => {
             return mongo::run(&binary, (events, data.as_deref()), &dir, window);
         }

@@ -99,15 +99,19 @@ impl Server {
         }
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Host and port of the HTTP side.
+    pub(crate) fn http(&self) -> &str {
+        &self.http
+    }
+
     /// CPU time of the process so far, all its threads and the system's work for them.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        /// The clock ticks that Linux tells times of processes in.
-        const TICK: Duration = Duration::from_millis(10);
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, rest) = stat.rsplit_once(')').context("no process status")?;
-        let ticks = rest.split_whitespace().skip(11).take(2);
-        let ticks = ticks.map(str::parse::<u32>).sum::<Result<u32, _>>()?;
-        Ok(TICK * ticks)
+        cpu_of(self.child.id())
     }
 
     /// The same since it was asked before.
@@ -117,10 +121,7 @@ impl Server {
 
     /// The most memory that was resident, in bytes.
     pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib: u64 = line.context("no peak")?.trim().trim_end_matches(" kB").trim().parse()?;
-        Ok(kib << 10)
+        memory_of(self.child.id(), "VmHWM:")
     }
 
     /// Ends the server and removes its data.
@@ -138,4 +139,27 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// CPU time of a process so far, all its threads and the system's work for them.
+pub(crate) fn cpu_of(pid: u32) -> anyhow::Result<Duration> {
+    /// The clock ticks that Linux tells times of processes in.
+    const TICK: Duration = Duration::from_millis(10);
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, rest) = stat.rsplit_once(')').context("no process status")?;
+    let ticks = rest.split_whitespace().skip(11).take(2);
+    let ticks = ticks.map(str::parse::<u32>).sum::<Result<u32, _>>()?;
+    Ok(TICK * ticks)
+}
+
+/// Memory of a process that is resident, in bytes.
+pub(crate) fn resident_of(pid: u32) -> anyhow::Result<u64> {
+    memory_of(pid, "VmRSS:")
+}
+
+fn memory_of(pid: u32, name: &str) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib: u64 = line.context("no such figure")?.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok(kib << 10)
 }

@@ -3,14 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use logmon_core::hub::{Mode, SubscribeOptions, Subscription};
+use axum::extract::ws::Utf8Bytes;
+use logmon_core::hub::{Mode, SubscribeOptions};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::HEARTBEAT;
 use super::request::{Command, From, Wish};
-use crate::http::batcher::{Batcher, Message, dropped_fields};
+use crate::http::batcher::{Batch, Batcher, Feed, Message, dropped_fields};
 use crate::http::params::Wanted;
 use crate::http::problem::{Context, Problem};
 use crate::http::{App, cursor, sse, start};
@@ -23,8 +24,7 @@ pub(super) const MAX_UNACKED_BYTES: usize = 8 << 20;
 /// A subscription and its state.
 pub(super) struct Live {
     sub: String,
-    subscription: Subscription,
-    batcher: Batcher,
+    feed: Feed,
     /// Grows with every change of the filter.
     epoch: u64,
     /// Counts messages.
@@ -35,7 +35,7 @@ pub(super) struct Live {
     unacked_events: u64,
     unacked_bytes: usize,
     context: Context,
-    outgoing: Option<mpsc::Sender<String>>,
+    outgoing: Option<mpsc::Sender<Utf8Bytes>>,
 }
 
 /// Begins a subscription.
@@ -54,10 +54,11 @@ pub(super) async fn open(app: &App, sub: &str, wish: Wish) -> Result<Live, Probl
         .hub
         .subscribe_with(&filter, SubscribeOptions::new(begin, mode))
         .map_err(|error| Problem::parameter("q", error.to_string()))?;
+    let opening = format!("{{\"t\":\"batch\",\"sub\":{},\"logs\":[", json!(sub));
+    let batcher = Batcher::new(Duration::from_millis(wish.batch_ms.min(1_000)), &opening);
     Ok(Live {
         sub: sub.to_owned(),
-        subscription,
-        batcher: Batcher::new(Duration::from_millis(wish.batch_ms.min(1_000))),
+        feed: Feed { subscription, batcher },
         epoch: 1,
         messages: 0,
         is_paused: false,
@@ -74,7 +75,7 @@ struct Gone;
 
 impl Live {
     /// Says to whom and how to speak.
-    pub(super) fn with(mut self, context: Context, outgoing: mpsc::Sender<String>) -> Self {
+    pub(super) fn with(mut self, context: Context, outgoing: mpsc::Sender<Utf8Bytes>) -> Self {
         self.context = context;
         self.outgoing = Some(outgoing);
         self
@@ -95,7 +96,6 @@ impl Live {
             let is_reading = !self.is_paused
                 && self.unacked_events < MAX_UNACKED_EVENTS
                 && self.unacked_bytes < MAX_UNACKED_BYTES;
-            let due = self.batcher.due();
             let done = tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command).await,
@@ -108,15 +108,10 @@ impl Live {
                     }
                     Err(_) => return,
                 },
-                delivery = self.subscription.next(), if is_reading => match delivery {
-                    Some(delivery) => {
-                        let after = self.subscription.position();
-                        let messages = self.batcher.push(delivery, after);
-                        self.all(messages).await
-                    }
+                messages = self.feed.next(), if is_reading => match messages {
+                    Some(messages) => self.all(messages).await,
                     None => return,
                 },
-                () = sse::sleep_until(due) => self.flush().await,
                 _ = heartbeat.tick() => self.beat(is_reading).await,
             };
             if done.is_err() {
@@ -130,7 +125,7 @@ impl Live {
             Command::Pause => {
                 self.flush().await?;
                 self.is_paused = true;
-                let cursor = cursor::live(self.subscription.position());
+                let cursor = cursor::live(self.feed.subscription.position());
                 self.say(json!({"t": "paused", "sub": self.sub, "cursor": cursor})).await
             }
             Command::Resume { at_head } => self.resume(at_head).await,
@@ -152,12 +147,12 @@ impl Live {
         self.is_paused = false;
         self.say(json!({"t": "resumed", "sub": self.sub})).await?;
         if !at_head {
-            self.subscription.replay();
+            self.feed.subscription.replay();
             return Ok(());
         }
         self.flush().await?;
-        if let Some(skipped) = self.subscription.skip_to_head().await {
-            let messages = self.batcher.push(skipped, self.subscription.position());
+        if let Some(skipped) = self.feed.subscription.skip_to_head().await {
+            let messages = self.feed.batcher.push(skipped, self.feed.subscription.position());
             self.all(messages).await?;
         }
         self.flush().await
@@ -166,7 +161,8 @@ impl Live {
     async fn update(&mut self, wanted: &Wanted) -> Result<(), Gone> {
         self.flush().await?;
         let changed = wanted.filter().and_then(|filter| {
-            self.subscription
+            self.feed
+                .subscription
                 .set_filter(&filter)
                 .map_err(|error| Problem::parameter("q", error.to_string()))
         });
@@ -183,8 +179,8 @@ impl Live {
     }
 
     async fn subscribed(&mut self) -> Result<(), Gone> {
-        let cursor = cursor::live(self.subscription.position());
-        let query = self.subscription.filter().to_string();
+        let cursor = cursor::live(self.feed.subscription.position());
+        let query = self.feed.subscription.filter().to_string();
         self.say(json!({
             "t": "subscribed", "sub": self.sub, "epoch": self.epoch, "cursor": cursor, "query": query,
         }))
@@ -193,12 +189,13 @@ impl Live {
 
     /// Speaks although nothing happens; a reader that is behind is told so instead.
     async fn beat(&mut self, is_reading: bool) -> Result<(), Gone> {
-        if is_reading && let Some(progress) = self.subscription.progress() {
-            let messages = self.batcher.push(progress, self.subscription.position());
-            self.all(messages).await?;
-            return self.flush().await;
+        if is_reading {
+            let messages = self.feed.progress();
+            if !messages.is_empty() {
+                return self.all(messages).await;
+            }
         }
-        let (events, delay) = self.subscription.lag();
+        let (events, delay) = self.feed.subscription.lag();
         let state = if is_reading { "ok" } else { "behind" };
         let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         self.say(json!({"t": "lag", "sub": self.sub, "events": events, "ms": ms, "state": state}))
@@ -206,7 +203,7 @@ impl Live {
     }
 
     async fn flush(&mut self) -> Result<(), Gone> {
-        let message = self.batcher.flush();
+        let message = self.feed.batcher.flush();
         self.all(message.into_iter().collect()).await
     }
 
@@ -219,27 +216,12 @@ impl Live {
 
     async fn message(&mut self, message: Message) -> Result<(), Gone> {
         self.messages += 1;
+        if let Message::Batch(batch) = message {
+            return self.batch(batch).await;
+        }
         let common = json!({"sub": self.sub, "epoch": self.epoch, "n": self.messages});
         let text = match message {
-            Message::Batch(batch) => {
-                self.unacked.push_back((batch.to, batch.matched, batch.logs.len()));
-                self.unacked_events += batch.matched;
-                self.unacked_bytes += batch.logs.len();
-                let head = joined(
-                    "batch",
-                    common,
-                    json!({
-                        "from_seq": batch.from.to_string(),
-                        "to_seq": batch.to.to_string(),
-                        "scanned": batch.scanned,
-                        "matched": batch.matched,
-                        "cursor": batch.cursor,
-                    }),
-                )
-                .to_string();
-                let head = head.strip_suffix('}').unwrap_or(&head);
-                format!("{head},\"logs\":[{}]}}", batch.logs)
-            }
+            Message::Batch(_) => return Ok(()),
             Message::Progress { from, to, cursor } => joined(
                 "progress",
                 common,
@@ -258,15 +240,33 @@ impl Live {
                 joined("dropped", common, Value::Object(fields)).to_string()
             }
         };
-        self.send(text).await
+        self.send(text.into()).await
+    }
+
+    async fn batch(&mut self, batch: Batch) -> Result<(), Gone> {
+        self.unacked.push_back((batch.to, batch.matched, batch.len()));
+        self.unacked_events += batch.matched;
+        self.unacked_bytes += batch.len();
+        let end = json!({
+            "epoch": self.epoch,
+            "n": self.messages,
+            "from_seq": batch.from.to_string(),
+            "to_seq": batch.to.to_string(),
+            "scanned": batch.scanned,
+            "matched": batch.matched,
+            "cursor": batch.cursor,
+        })
+        .to_string();
+        let end = format!("],{}", end.strip_prefix('{').unwrap_or(&end));
+        self.send(batch.finish(&end).into()).await
     }
 
     async fn say(&mut self, value: Value) -> Result<(), Gone> {
-        self.send(value.to_string()).await
+        self.send(value.to_string().into()).await
     }
 
     #[expect(clippy::needless_pass_by_ref_mut, reason = "a shared borrow over an await needs Sync")]
-    async fn send(&mut self, text: String) -> Result<(), Gone> {
+    async fn send(&mut self, text: Utf8Bytes) -> Result<(), Gone> {
         match &self.outgoing {
             Some(outgoing) => outgoing.send(text).await.map_err(|_| Gone),
             None => Err(Gone),
