@@ -204,6 +204,9 @@ impl Collector for Process {
         )?;
         let filters = u64::try_from(self.hub.filters()).unwrap_or(u64::MAX);
         figures.gauge("logmon_live_filters", "Distinct filters of live streams", filters)?;
+        let help =
+            "Atoms of live filters tested on single events, as no index finds those that pass";
+        figures.counter("logmon_live_filter_tests", help, self.hub.tests())?;
         let is_taking = u64::from(self.health.faults().is_empty());
         figures.gauge("logmon_ready", "Whether events are taken", is_taking)?;
         self.health.measure(&mut figures)
